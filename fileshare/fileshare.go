@@ -1,0 +1,53 @@
+// Package fileshare shows host files and folders to a guest with POSIX semantics.
+//
+// The guest kernel's own FUSE client is the file system: the agent mounts
+// /dev/fuse and pumps its messages over a host-dialled stream to a server on
+// the host, one process per pod, one root per share. See doc.go for the threat model.
+package fileshare
+
+import (
+	"context"
+
+	"github.com/paddock-run/paddock/guest/channel"
+)
+
+// Servers starts and finds the share servers of pods. Its methods may be called concurrently.
+type Servers interface {
+	// Start starts the server process of a sandbox, which reaches the guest by itself
+	// through addr and outlives the caller. A running one is returned.
+	Start(ctx context.Context, sandboxID string, addr channel.Address) (Server, error)
+	// Open finds the server of a sandbox started by an earlier process; vm.ErrNotFound if none runs.
+	Open(ctx context.Context, sandboxID string) (Server, error)
+	// List names every sandbox with a server process or its files, to reap strays.
+	List(ctx context.Context) ([]string, error)
+	// Stop ends a sandbox's server and removes what it left. An unknown id succeeds.
+	Stop(ctx context.Context, sandboxID string) error
+}
+
+// Server is the share server of one sandbox.
+type Server interface {
+	// Add opens a host path as a share and connects its stream to the guest, so that
+	// AttachShare of the agent can mount it. Symlinks in hostPath are followed on the host.
+	// Adding the same Share again is fine.
+	Add(ctx context.Context, share Share) (Info, error)
+	// Remove closes a share; the guest must have detached it. An unknown id succeeds.
+	Remove(ctx context.Context, shareID string) error
+	// Exited is closed when the process has ended.
+	Exited() <-chan struct{}
+	// Close drops the caller's connection; the process goes on.
+	Close() error
+}
+
+// Share is one host path shown to the guest.
+type Share struct {
+	// ID names the share within the sandbox: 1 to 64 characters of [a-z0-9-].
+	ID       string
+	HostPath string
+	ReadOnly bool
+}
+
+// Info is what the agent must know to mount a share.
+type Info struct {
+	RootIsFile bool
+	MaxWrite   uint32
+}

@@ -1,0 +1,109 @@
+// Package network is the seam between pod sandboxes and the node's pod
+// network. Implementations: tap (Linux hosts: CNI, a network namespace and a tap per
+// sandbox), hns (Windows hosts) and networktest.Fake. Every implementation passes networktest.
+package network
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
+
+// ErrNotReady: no usable network configuration; the error says where it was looked for.
+var ErrNotReady = errors.New("network is not ready")
+
+// Network wires sandboxes. Its methods may be called concurrently for different sandboxes.
+type Network interface {
+	// Setup joins a sandbox to the pod network. On error nothing is left behind.
+	// Setup of a sandbox that is set up already returns the same Attachment.
+	Setup(ctx context.Context, req Request) (*Attachment, error)
+	// Teardown undoes Setup, also a half-done one, also after a restart. It
+	// needs only the id. An unknown id succeeds.
+	Teardown(ctx context.Context, sandboxID string) error
+	// Open returns the Attachment of a sandbox set up by an earlier process. vm.ErrNotFound if there is none.
+	Open(ctx context.Context, sandboxID string) (*Attachment, error)
+	// List names every sandbox that has something set up, whole or in part, to reap strays.
+	List(ctx context.Context) ([]string, error)
+	// Status is nil when Setup can work; else ErrNotReady with the reason and the fix.
+	Status() error
+}
+
+// Request is what the pod asks of its network.
+type Request struct {
+	SandboxID    string
+	PodName      string
+	PodNamespace string
+	PodUID       string
+	Annotations  map[string]string
+	CgroupParent string
+	PortMappings []PortMapping
+	DNS          DNS
+	// Bandwidth in bits per second; 0: no limit. From kubernetes.io/ingress-bandwidth and egress-bandwidth.
+	IngressBits, EgressBits uint64
+}
+
+// Protocol is an IP protocol of a port mapping.
+type Protocol uint8
+
+// Protocols that CRI port mappings know.
+const (
+	TCP Protocol = iota
+	UDP
+	SCTP
+)
+
+// PortMapping maps a port of the node to one of the pod.
+type PortMapping struct {
+	Protocol      Protocol
+	ContainerPort uint16
+	HostPort      uint16
+	HostIP        netip.Addr // zero: every address
+}
+
+// DNS is a resolver configuration.
+type DNS struct {
+	Servers, Searches, Options []string
+}
+
+// Attachment is a sandbox's place in the pod network.
+type Attachment struct {
+	// NetNS is the network namespace's path (Linux) or HCN namespace GUID (Windows).
+	NetNS      string
+	Interfaces []Interface
+	// DNS from the CNI result; empty if it gave none.
+	DNS DNS
+}
+
+// Interface is one NIC of the pod; the first is eth0.
+type Interface struct {
+	Name      string
+	MAC       net.HardwareAddr
+	MTU       int
+	Addresses []netip.Prefix
+	Routes    []Route
+	// Endpoint is what vm.AttachNIC takes. The Attachment's holder closes a tap's
+	// file when the VM has it; after Open it is nil, the VM holds the device.
+	Endpoint vm.Endpoint
+}
+
+// Route is a route of the pod. An invalid Gateway: on link.
+type Route struct {
+	Destination netip.Prefix
+	Gateway     netip.Addr
+	MTU         int
+	Priority    int
+}
+
+// IPs returns the pod's addresses, the first interface's first.
+func (a *Attachment) IPs() []netip.Addr {
+	var ips []netip.Addr
+	for _, i := range a.Interfaces {
+		for _, p := range i.Addresses {
+			ips = append(ips, p.Addr())
+		}
+	}
+	return ips
+}

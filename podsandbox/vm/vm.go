@@ -1,0 +1,192 @@
+// Package vm is the seam between pod sandboxes and the hypervisor that runs
+// their utility VMs. Implementations: qemu (Linux hosts), hyperv (Windows
+// hosts) and vmtest.Fake. Every implementation passes the suite in vmtest.
+//
+// A utility VM moves through these states; Exited is the only end:
+//
+//	Create ──▶ Running ──(Shutdown | Terminate | crash | kill)──▶ Exited ──▶ Release
+//
+// A VM outlives the process that made it: a later process finds it with List
+// and takes it over with Open.
+package vm
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/guest/channel"
+)
+
+// Errors that implementations wrap, tested for with errors.Is.
+var (
+	// ErrNotFound: no VM, disk or NIC of that name.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: the id is in use.
+	ErrExists = errors.New("already exists")
+	// ErrInvalid: the request can never work.
+	ErrInvalid = errors.New("invalid")
+	// ErrExited: the VM has ended.
+	ErrExited = errors.New("VM has exited")
+	// ErrNoSlots: the VM has no free slot for a further device.
+	ErrNoSlots = errors.New("no free device slot")
+	// ErrUnsupported: this host cannot do it.
+	ErrUnsupported = errors.New("not supported by this host")
+)
+
+// Host makes and finds utility VMs. Its methods may be called concurrently.
+type Host interface {
+	// Create returns a ready VM: its agent answers on the control port and no
+	// pod is in it. On error, or when ctx ends first, nothing of the VM is left.
+	Create(ctx context.Context, cfg Config) (VM, error)
+	// Open takes over a VM that an earlier process created, running or already
+	// exited (its Exited channel then is ready at once). ErrNotFound if there is none.
+	Open(ctx context.Context, id string) (VM, error)
+	// List names every VM that has not been released, running or not, to take over or reap.
+	List(ctx context.Context) ([]string, error)
+	// Info describes the host's means, for doctor and Status.
+	Info() Info
+	// Close releases the Host's own resources. VMs go on running.
+	Close() error
+}
+
+// Info describes a Host.
+type Info struct {
+	// Backend names the implementation: "qemu", "hyperv", "fake".
+	Backend string
+	// Accelerator is what runs guest code: "kvm", "tcg", "hyperv".
+	Accelerator string
+	// Channel is how the agent is reached: "vsock", "virtio-serial", "hvsock".
+	Channel string
+	// Details is for people: why the accelerator was chosen, versions.
+	Details string
+}
+
+// Config describes a VM. It is a value; Create does not keep references into it.
+type Config struct {
+	// ID names the VM on this host: 1 to 64 characters of [a-z0-9-].
+	ID string
+	// GuestOS is the OS of the pods that the VM is for.
+	GuestOS guest.OS
+	// Resources is the size at start.
+	Resources Resources
+	// CgroupParent is the host cgroup for the VM's processes, as CRI names it; "" for none.
+	CgroupParent string
+}
+
+// Resources is a VM's size.
+type Resources struct {
+	// MemoryBytes is the guest's memory; implementations round it up to what they support.
+	MemoryBytes uint64
+	// CPUs is the number of virtual processors; 0 lets the host choose.
+	CPUs uint32
+}
+
+// VM is a running, or just ended, utility VM. Its methods may be called
+// concurrently; every method but ID, Exited and Release fails with ErrExited
+// once the VM has ended.
+type VM interface {
+	// ID is the Config's.
+	ID() string
+	// Dial connects to a port of the guest. It fails at once if nothing listens there.
+	Dial(ctx context.Context, port uint32) (net.Conn, error)
+	// ShareChannel is a channel to the same agent for another process of this
+	// host, so that file traffic does not pass through the caller. It names
+	// the guest's stream port connections for shares only.
+	ShareChannel() channel.Address
+	// AttachDisk makes a disk visible to the guest at the address returned. The
+	// same path may be attached once per VM. The guest finds the disk when this returns
+	// or shortly after; the agent waits for it.
+	AttachDisk(ctx context.Context, disk Disk) (DiskAddress, error)
+	// DetachDisk takes the disk away; the guest must have unmounted it. ErrNotFound for a free address.
+	DetachDisk(ctx context.Context, addr DiskAddress) error
+	// AttachNIC gives the guest a network interface with nic.MAC.
+	AttachNIC(ctx context.Context, nic NIC) error
+	// DetachNIC takes it away.
+	DetachNIC(ctx context.Context, id string) error
+	// Resize changes the VM's size as far as the host can; ErrUnsupported says it cannot.
+	Resize(ctx context.Context, r Resources) error
+	// Stats tells the host's cost of the VM.
+	Stats(ctx context.Context) (Stats, error)
+	// Exited is closed when the VM has ended; ExitReason then tells how.
+	Exited() <-chan struct{}
+	// ExitReason is meaningful once Exited is closed.
+	ExitReason() Exit
+	// Shutdown asks the guest to power off and waits until it has or ctx ends.
+	Shutdown(ctx context.Context) error
+	// Terminate ends the VM at once and waits until it is gone.
+	Terminate(ctx context.Context) error
+	// Release forgets an exited VM and removes its files. Releasing twice is fine.
+	Release() error
+	// Close drops this process's connections to the VM, which goes on running.
+	Close() error
+}
+
+// Disk is a file or block device of the host.
+type Disk struct {
+	Path     string
+	ReadOnly bool
+}
+
+// DiskAddress is where the guest finds a disk: a SCSI controller's index, and a LUN on it.
+type DiskAddress struct {
+	Controller, LUN uint32
+}
+
+// NIC is a network interface to attach.
+type NIC struct {
+	// ID names the NIC within the VM: 1 to 32 characters of [a-z0-9-].
+	ID  string
+	MAC net.HardwareAddr
+	MTU int
+	// Endpoint is the host's side: TapEndpoint on Linux, HCNEndpoint on Windows.
+	Endpoint Endpoint
+}
+
+// Endpoint is the host's side of a NIC.
+type Endpoint interface{ endpoint() }
+
+// TapEndpoint is an open tap device (IFF_TAP|IFF_NO_PI|IFF_VNET_HDR). The VM
+// duplicates File; the caller keeps its own.
+type TapEndpoint struct{ File *os.File }
+
+// HCNEndpoint is an endpoint of the Windows Host Compute Network.
+type HCNEndpoint struct{ ID string }
+
+func (TapEndpoint) endpoint() {}
+func (HCNEndpoint) endpoint() {}
+
+// Stats is the host's cost of a VM.
+type Stats struct {
+	Time time.Time
+	// CPU is the processor time of the VM's host processes.
+	CPU time.Duration
+	// MemoryBytes is the proportional set size of the VM's host processes.
+	MemoryBytes uint64
+}
+
+// ExitKind classes the end of a VM.
+type ExitKind uint8
+
+const (
+	// ExitShutdown: the guest powered off when asked.
+	ExitShutdown ExitKind = iota + 1
+	// ExitTerminated: Terminate ended it.
+	ExitTerminated
+	// ExitCrash: the guest's kernel panicked or reset.
+	ExitCrash
+	// ExitKilled: its host process was killed or failed.
+	ExitKilled
+	// ExitHostLost: the host's service that ran it is gone.
+	ExitHostLost
+)
+
+// Exit tells how a VM ended.
+type Exit struct {
+	Kind   ExitKind
+	Time   time.Time
+	Detail string
+}
