@@ -1,0 +1,160 @@
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/yaml"
+
+	"github.com/paddock-run/paddock/guest"
+)
+
+// Default is the default configuration, with comments.
+//
+//go:embed default.yaml
+var Default []byte
+
+// Config is the configuration. default.yaml says what each field means.
+type Config struct {
+	Root           string        `json:"root"`
+	State          string        `json:"state"`
+	Socket         string        `json:"socket"`
+	GuestDir       string        `json:"guestDir"`
+	DefaultHandler guest.Handler `json:"defaultHandler"`
+	LogLevel       int           `json:"logLevel"`
+	VM             VM            `json:"vm"`
+	CNI            CNI           `json:"cni"`
+	Registry       Registry      `json:"registry"`
+	Images         Images        `json:"images"`
+	Streaming      Streaming     `json:"streaming"`
+}
+
+// VM configures utility VMs.
+type VM struct {
+	QEMU     string            `json:"qemu"`
+	Memory   resource.Quantity `json:"memory"`
+	Overhead resource.Quantity `json:"overhead"`
+	Scratch  resource.Quantity `json:"scratch"`
+}
+
+// CNI configures the pod network.
+type CNI struct {
+	ConfDir string   `json:"confDir"`
+	BinDirs []string `json:"binDirs"`
+}
+
+// Registry configures pulls.
+type Registry struct {
+	CertsDir               string `json:"certsDir"`
+	MaxConcurrentDownloads int    `json:"maxConcurrentDownloads"`
+}
+
+// Images configures the image store.
+type Images struct {
+	MaxLayerSize resource.Quantity `json:"maxLayerSize"`
+	Pinned       []string          `json:"pinned"`
+}
+
+// Streaming configures the server of exec, attach and port-forward.
+type Streaming struct {
+	Address string `json:"address"`
+}
+
+// Load reads a file over the defaults; path "" means the defaults alone. An
+// unknown key or a value that cannot work is an error that names it.
+func Load(path string) (*Config, error) {
+	if path == "" {
+		return parse(nil)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func parse(data []byte) (*Config, error) {
+	c := new(Config)
+	if err := yaml.UnmarshalStrict(Default, c); err != nil {
+		return nil, fmt.Errorf("built-in defaults: %w", err)
+	}
+	if err := yaml.UnmarshalStrict(data, c); err != nil {
+		return nil, err
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{key}, args...)...))
+	}
+	for key, path := range map[string]string{"root": c.Root, "state": c.State} {
+		if !filepath.IsAbs(path) {
+			bad(key, "%q is not an absolute path", path)
+		}
+	}
+	if _, err := c.SocketPath(); err != nil {
+		bad("socket", "%v", err)
+	}
+	if _, known := c.DefaultHandler.OS(); !known {
+		bad("defaultHandler", "%q is neither %q nor %q", c.DefaultHandler, guest.LCOW, guest.WCOW)
+	}
+	for key, q := range map[string]resource.Quantity{"vm.memory": c.VM.Memory, "vm.scratch": c.VM.Scratch} {
+		if q.Value() < 64<<20 {
+			bad(key, "%s is less than 64Mi", q.String())
+		}
+	}
+	if c.VM.Overhead.Sign() < 0 {
+		bad("vm.overhead", "%s is negative", c.VM.Overhead.String())
+	}
+	if c.Images.MaxLayerSize.Sign() <= 0 {
+		bad("images.maxLayerSize", "%s is not positive", c.Images.MaxLayerSize.String())
+	}
+	if n := c.Registry.MaxConcurrentDownloads; n < 1 || n > 64 {
+		bad("registry.maxConcurrentDownloads", "%d is not within 1 to 64", n)
+	}
+	if _, _, err := net.SplitHostPort(c.Streaming.Address); err != nil {
+		bad("streaming.address", "%v", err)
+	}
+	if len(c.CNI.BinDirs) == 0 {
+		bad("cni.binDirs", "is empty; name the folder of the CNI plugins, such as /opt/cni/bin")
+	}
+	return errors.Join(errs...)
+}
+
+// SocketPath is Socket without its scheme.
+func (c *Config) SocketPath() (string, error) {
+	path := strings.TrimPrefix(c.Socket, "unix://")
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%q is not unix:// and an absolute path", c.Socket)
+	}
+	return path, nil
+}
+
+// ResolveGuestDir returns the folder of the guest image, by the rule of GuestDir.
+func (c *Config) ResolveGuestDir() string {
+	if c.GuestDir != "" {
+		return c.GuestDir
+	}
+	if exe, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(exe), "guest")
+		if _, err := os.Stat(filepath.Join(beside, "initrd.img")); err == nil {
+			return beside
+		}
+	}
+	return "/usr/lib/paddock/guest"
+}

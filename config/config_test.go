@@ -1,0 +1,62 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestDefaultsLoad(t *testing.T) {
+	c, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.VM.Memory.Value(); got != 256<<20 {
+		t.Errorf("vm.memory = %d", got)
+	}
+	if p, _ := c.SocketPath(); p != "/run/paddock/paddock.sock" {
+		t.Errorf("socket path = %q", p)
+	}
+}
+
+func TestFileOverridesOnlyWhatItNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte("vm:\n  memory: 1Gi\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.VM.Memory.Value() != 1<<30 || c.VM.QEMU != "qemu-system-x86_64" {
+		t.Errorf("memory %s, qemu %q", c.VM.Memory.String(), c.VM.QEMU)
+	}
+}
+
+func TestErrorsNameTheKey(t *testing.T) {
+	for _, tc := range []struct{ yaml, want string }{
+		{"rooot: /x", "rooot"},
+		{"root: x", "root"},
+		{"socket: tcp://x", "socket"},
+		{"defaultHandler: runc", "defaultHandler"},
+		{"vm: {memory: 1Mi}", "vm.memory"},
+		{"vm: {memory: lots}", "quantities"},
+		{"vm: {overhead: -1}", "vm.overhead"},
+		{"registry: {maxConcurrentDownloads: 0}", "registry.maxConcurrentDownloads"},
+		{"streaming: {address: here}", "streaming.address"},
+		{"cni: {binDirs: []}", "cni.binDirs"},
+		{"images: {maxLayerSize: 0}", "images.maxLayerSize"},
+	} {
+		_, err := parse([]byte(tc.yaml))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %v does not name %q", tc.yaml, err, tc.want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(Default)
+	f.Add([]byte("vm: {memory: 1}"))
+	f.Fuzz(func(t *testing.T, data []byte) { _, _ = parse(data) })
+}

@@ -1,0 +1,3 @@
+// Package config reads Paddock's configuration file. default.yaml is its
+// documentation and its defaults.
+package config

@@ -1,0 +1,50 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/paddock-run/paddock/config"
+)
+
+// Every miss names its fix, and what is there is found.
+func TestMissesNameTheirFix(t *testing.T) {
+	empty := t.TempDir()
+	cfg, err := config.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.VM.QEMU = "no-such-hypervisor"
+	cfg.GuestDir = empty
+	cfg.CNI = config.CNI{ConfDir: empty, BinDirs: []string{empty}}
+	cfg.Root = filepath.Join(empty, "not", "yet")
+	results := Run(context.Background(), HostChecks(cfg, func(context.Context) (string, string, error) {
+		return "", "", errors.New("probe failed")
+	}))
+	want := map[string]Level{"hypervisor": Fail, "accelerator": Fail, "guest image": Fail, "CNI plugins": Note, "CNI configuration": Note}
+	for _, r := range results {
+		level, named := want[r.Name]
+		if named && r.Level != level {
+			t.Errorf("%s: %v, want %v (%s)", r.Name, r.Level, level, r.Detail)
+		}
+		if named && r.Fix == "" {
+			t.Errorf("%s names no fix", r.Name)
+		}
+		delete(want, r.Name)
+	}
+	for name := range want {
+		t.Errorf("no check %q", name)
+	}
+
+	for _, name := range []string{"vmlinux", "initrd.img"} {
+		if err := os.WriteFile(filepath.Join(empty, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := guestImage(empty); r.Level != OK {
+		t.Errorf("guest image: %v %s", r.Level, r.Detail)
+	}
+}
