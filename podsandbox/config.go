@@ -18,16 +18,18 @@ type Meta struct {
 
 // SandboxConfig is what a pod sandbox is made from. It is stored as given.
 type SandboxConfig struct {
-	Meta         Meta
-	Handler      guest.Handler
-	Hostname     string
-	LogDirectory string
-	DNS          *network.DNS // nil: the host's resolv.conf
-	PortMappings []network.PortMapping
-	Labels       map[string]string
-	Annotations  map[string]string
-	CgroupParent string
-	Sysctls      map[string]string
+	Meta    Meta
+	Handler guest.Handler
+	// RuntimeHandler is the handler as the request named it ("" for the default), echoed in statuses.
+	RuntimeHandler string
+	Hostname       string
+	LogDirectory   string
+	DNS            *network.DNS // nil: the host's resolv.conf
+	PortMappings   []network.PortMapping
+	Labels         map[string]string
+	Annotations    map[string]string
+	CgroupParent   string
+	Sysctls        map[string]string
 	// PID, IPC, Net are the pod's namespace modes.
 	Namespaces Namespaces
 	// Overhead and Resources size the VM; zero: the configured default.
@@ -82,6 +84,9 @@ type ContainerConfig struct {
 	Meta ContainerMeta
 	// Image is the reference or id to run; UserImage is what the user wrote.
 	Image, UserImage string
+	// ImageHandler and ImageAnnotations are what the request said with the image, echoed in statuses.
+	ImageHandler     string
+	ImageAnnotations map[string]string
 	Command, Args    []string
 	WorkingDir       string
 	Env              []EnvVar
@@ -123,6 +128,9 @@ type Mount struct {
 	RecursiveReadOnly bool
 	Propagation       Propagation
 	IDMapped          bool // uid or gid mappings were given
+	SELinuxRelabel    bool // echoed; a guest kernel has no SELinux
+	// Options are further bind mount options: noexec, nodev, nosuid, ...
+	Options []string
 }
 
 // Device passes a host device.
