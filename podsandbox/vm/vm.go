@@ -79,7 +79,8 @@ type Config struct {
 
 // Resources is a VM's size.
 type Resources struct {
-	// MemoryBytes is the guest's memory; implementations round it up to what they support.
+	// MemoryBytes is the guest's memory; implementations round it up to what
+	// they support; 0 lets the host choose.
 	MemoryBytes uint64
 	// CPUs is the number of virtual processors; 0 lets the host choose.
 	CPUs uint32
@@ -127,8 +128,12 @@ type VM interface {
 
 // Disk is a file or block device of the host.
 type Disk struct {
+	// Path is absolute and clean.
 	Path     string
 	ReadOnly bool
+	// Ephemeral: the contents need not outlive the host, so the guest's flushes
+	// may be ignored.
+	Ephemeral bool
 }
 
 // DiskAddress is where the guest finds a disk: a SCSI controller's index, and a LUN on it.
