@@ -1,0 +1,24 @@
+package channel
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/Microsoft/go-winio"
+	"github.com/Microsoft/go-winio/pkg/guid"
+)
+
+func openHvsock(rest string) (Dialer, error) {
+	vm, err := guid.FromString(rest)
+	if err != nil {
+		return nil, fmt.Errorf("channel address hvsock:%s: %w", rest, err)
+	}
+	return newSocketDialer(func(ctx context.Context, port uint32) (net.Conn, error) {
+		c, err := winio.Dial(ctx, &winio.HvsockAddr{VMID: vm, ServiceID: winio.VsockServiceID(port)})
+		if err != nil {
+			return nil, fmt.Errorf("dial port %d of guest hvsock:%s: %w", port, rest, err)
+		}
+		return c, nil
+	}), nil
+}
