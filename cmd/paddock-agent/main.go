@@ -1,0 +1,38 @@
+//go:build linux
+
+// Command paddock-agent is PID 1 of a utility VM. Run with the argument
+// "pause" it is PID 1 of a pod's shared PID namespace instead, which only reaps.
+package main
+
+import (
+	"context"
+	"os"
+
+	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/guest/agent"
+	"github.com/paddock-run/paddock/guest/agent/boot"
+	"github.com/paddock-run/paddock/guest/agent/reaper"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == agent.PauseArg {
+		reaper.Start()
+		select {}
+	}
+	if os.Getpid() != 1 {
+		klog.Exit("paddock-agent is the first process of a utility VM and does nothing elsewhere")
+	}
+	if err := run(); err != nil {
+		// PID 1's end is the VM's: the kernel panics and the host is told at once.
+		klog.ErrorS(err, "The agent cannot go on")
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if err := boot.Run(); err != nil {
+		return err
+	}
+	return agent.New(reaper.Start()).Listen(context.Background())
+}

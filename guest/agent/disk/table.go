@@ -1,0 +1,155 @@
+//go:build linux
+
+package disk
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+)
+
+// appearTimeout bounds the wait for a disk that the host says it attached.
+const appearTimeout = 10 * time.Second
+
+// Table holds the VM's disks in use. Its methods may be called concurrently.
+type Table struct {
+	dir string // mount points are made below it; short, as overlayfs limits the sum of them
+
+	mu   sync.Mutex
+	next int
+	used map[Address]*entry
+}
+
+// entry's own lock lets disks be mounted in parallel; refs is guarded by Table.mu.
+type entry struct {
+	refs int
+
+	mu       sync.Mutex
+	node     string
+	device   string
+	target   string // "" while not mounted
+	readOnly bool
+}
+
+// NewTable makes an empty table that mounts disks below dir.
+func NewTable(dir string) *Table { return &Table{dir: dir, used: map[Address]*entry{}} }
+
+// Mount mounts the disk, or counts one more user of its mount, and tells where.
+// Each success is paired with one Release.
+func (t *Table) Mount(ctx context.Context, addr Address, fsType string, readOnly bool) (string, error) {
+	if fsType != "ext4" {
+		return "", fmt.Errorf("disk at %s: file system %q is not supported, only ext4", addr, fsType)
+	}
+	e := t.acquire(addr)
+	target, err := e.mount(ctx, t, addr, readOnly)
+	if err != nil {
+		t.Release(addr)
+		return "", fmt.Errorf("disk at %s: %w", addr, err)
+	}
+	return target, nil
+}
+
+// Node finds the disk's device node, for use as a raw device, and counts one
+// more user of it.
+func (t *Table) Node(ctx context.Context, addr Address) (string, error) {
+	e := t.acquire(addr)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.find(ctx, addr); err != nil {
+		defer t.Release(addr)
+		return "", err
+	}
+	return e.node, nil
+}
+
+// Release drops one user. With the last one the disk is unmounted and removed
+// from the guest.
+func (t *Table) Release(addr Address) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.used[addr]
+	if e == nil {
+		return
+	}
+	if e.refs--; e.refs > 0 {
+		return
+	}
+	delete(t.used, addr)
+	// Removed under the table's lock: a new user of the address must find a new disk, not this one's remains.
+	if e.target != "" {
+		if err := unix.Unmount(e.target, unix.MNT_DETACH); err != nil {
+			klog.ErrorS(err, "unmount a disk", "disk", addr, "target", e.target)
+		}
+		os.Remove(e.target)
+	}
+	if e.device != "" {
+		if err := os.WriteFile(e.device+"/delete", []byte("1"), 0); err != nil {
+			klog.ErrorS(err, "remove a disk from the guest", "disk", addr)
+		}
+	}
+}
+
+func (t *Table) acquire(addr Address) *entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.used[addr]
+	if e == nil {
+		e = &entry{}
+		t.used[addr] = e
+	}
+	e.refs++
+	return e
+}
+
+func (t *Table) newTarget() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next++
+	return t.dir + "/" + strconv.Itoa(t.next)
+}
+
+// find requires e.mu.
+func (e *entry) find(ctx context.Context, addr Address) error {
+	if e.node != "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, appearTimeout)
+	defer cancel()
+	var err error
+	e.node, e.device, err = find(ctx, addr)
+	return err
+}
+
+func (e *entry) mount(ctx context.Context, t *Table, addr Address, readOnly bool) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.target != "" {
+		if e.readOnly && !readOnly {
+			return "", fmt.Errorf("already mounted read-only and now wanted writable")
+		}
+		return e.target, nil
+	}
+	if err := e.find(ctx, addr); err != nil {
+		return "", err
+	}
+	flags, data := uintptr(unix.MS_NOATIME|unix.MS_NODEV), "discard"
+	if readOnly {
+		flags, data = flags|unix.MS_RDONLY, "noload"
+	}
+	target := t.newTarget()
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return "", err
+	}
+	if err := unix.Mount(e.node, target, "ext4", flags, data); err != nil {
+		os.Remove(target)
+		return "", fmt.Errorf("mount %s on %s: %w", e.node, target, err)
+	}
+	e.target, e.readOnly = target, readOnly
+	return target, nil
+}
