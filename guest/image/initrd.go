@@ -1,0 +1,172 @@
+package image
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// writeInitrd assembles the archive from the unpacked packages in root and the
+// agent's program, and writes it compressed.
+func writeInitrd(w io.Writer, root, agent string) error {
+	a := newArchive()
+	addSkeleton(a)
+	if err := addFile(a, "/init", 0o755, agent); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	a.symlink("/usr/sbin/modprobe", "/init")
+	if err := addRuntime(a, root); err != nil {
+		return err
+	}
+	if err := addModules(a, root); err != nil {
+		return err
+	}
+	return compress(w, a)
+}
+
+// addSkeleton adds mount points and the nodes needed before /dev is mounted.
+func addSkeleton(a *archive) {
+	for _, d := range []string{"dev", "proc", "sys", "run", "etc", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "var/lib", "mnt"} {
+		a.dir(d, 0o755)
+	}
+	a.dir("root", 0o700)
+	a.dir("tmp", 0o1777)
+	for _, l := range []string{"bin", "sbin", "lib", "lib64"} {
+		a.symlink(l, "usr/"+l)
+	}
+	a.symlink("var/run", "/run")
+	a.char("dev/console", 0o600, 5, 1)
+	a.char("dev/null", 0o666, 1, 3)
+	a.char("dev/kmsg", 0o600, 1, 11)
+	a.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/sbin/nologin\n"))
+	a.file("etc/group", 0o644, []byte("root:x:0:\n"))
+}
+
+// addRuntime adds crun and all that it loads.
+func addRuntime(a *archive, root string) error {
+	const crun = "usr/bin/crun"
+	needs, err := neededBy(root, crun)
+	if err != nil {
+		return err
+	}
+	if err := addFile(a, crun, 0o755, filepath.Join(root, crun)); err != nil {
+		return err
+	}
+	if err := addFile(a, "usr"+needs.interpreter, 0o755, needs.loader); err != nil {
+		return err
+	}
+	for _, l := range needs.libraries {
+		if err := addFile(a, path.Join("usr/lib/x86_64-linux-gnu", l.soname), 0o644, l.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addModules adds the kernel's modules and the lists by which the agent loads them.
+func addModules(a *archive, root string) error {
+	set, err := openModules(root)
+	if err != nil {
+		return err
+	}
+	have := map[string]bool{}
+	var all []module
+	for _, group := range []struct {
+		list  string // file that names the group; "" for none
+		names []string
+	}{
+		{"etc/paddock/modules", bootModules},
+		{"etc/paddock/modules.hyperv", hypervModules},
+		{"", availableModules},
+	} {
+		mods, err := set.resolve(group.names, have)
+		if err != nil {
+			return err
+		}
+		all = append(all, mods...)
+		if group.list != "" {
+			a.file(group.list, 0o644, loadOrder(set, mods))
+		}
+	}
+	for _, m := range all {
+		if err := addFile(a, set.guestPath(m.path), 0o644, filepath.Join(set.dir, m.path)); err != nil {
+			return err
+		}
+	}
+	dep, alias, err := onDemandLists(set, all)
+	if err != nil {
+		return err
+	}
+	a.file("etc/paddock/modules.dep", 0o644, dep)
+	a.file("etc/paddock/modules.alias", 0o644, alias)
+	return nil
+}
+
+// guestPath is a module's absolute path in the guest. /lib is a link to
+// usr/lib there, so the file itself lies in the latter.
+func (s *moduleSet) guestPath(rel string) string {
+	return path.Join("/usr/lib/modules", s.release, rel)
+}
+
+func loadOrder(s *moduleSet, mods []module) []byte {
+	var b bytes.Buffer
+	for _, m := range mods {
+		fmt.Fprintln(&b, s.guestPath(m.path))
+	}
+	return b.Bytes()
+}
+
+// onDemandLists makes modules.dep and modules.alias for the modules included.
+func onDemandLists(s *moduleSet, mods []module) (dep, alias []byte, err error) {
+	var deps, aliases []string
+	for _, m := range mods {
+		chain, err := s.resolve([]string{m.name}, map[string]bool{})
+		if err != nil {
+			return nil, nil, err
+		}
+		line := s.guestPath(m.path) + ":"
+		for _, d := range chain[:len(chain)-1] {
+			line += " " + s.guestPath(d.path)
+		}
+		deps = append(deps, line)
+		for _, pattern := range append(m.aliases, m.name) {
+			if !strings.ContainsAny(pattern, " \t") {
+				aliases = append(aliases, strings.ReplaceAll(pattern, "-", "_")+" "+s.guestPath(m.path))
+			}
+		}
+	}
+	return sortedLines(deps), sortedLines(aliases), nil
+}
+
+func addFile(a *archive, name string, perm uint32, from string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	a.file(name, perm, b)
+	return nil
+}
+
+// compress writes the archive as one zstd frame, made on one goroutine: with
+// several, block borders would depend on scheduling.
+func compress(w io.Writer, a *archive) error {
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriterSize(z, 1<<20)
+	if err := a.writeTo(b); err != nil {
+		return err
+	}
+	if err := b.Flush(); err != nil {
+		return err
+	}
+	return z.Close()
+}
