@@ -1,0 +1,103 @@
+package cri
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// Capability is something of CRI that this build does not have. Asking for it is answered with codes.Unimplemented.
+type Capability struct {
+	// Name is the RPC or the field of a request.
+	Name string
+	// Missing says what is not there, for people.
+	Missing string
+}
+
+// The capabilities that are missing, each used where it is asked for.
+var (
+	missingCheckpointContainer = Capability{"CheckpointContainer", "checkpoints of containers are not available"}
+	missingCheckpointPod       = Capability{"CheckpointPod", "checkpoints of pods are not available"}
+	missingRestorePod          = Capability{"RestorePod", "restoring pods from checkpoints is not available"}
+	missingUpdatePodResources  = Capability{"UpdatePodSandboxResources", "a running VM cannot be resized yet"}
+	missingMetricDescriptors   = Capability{"ListMetricDescriptors", "metrics through CRI are not available yet; use ListPodSandboxStats"}
+	missingPodMetrics          = Capability{"ListPodSandboxMetrics", "metrics through CRI are not available yet; use ListPodSandboxStats"}
+	missingStreamPodMetrics    = Capability{"StreamPodSandboxMetrics", "metrics through CRI are not available yet; use StreamPodSandboxStats"}
+	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods are not available on this build yet"}
+	missingWindowsResources    = Capability{"UpdateContainerResources of Windows containers", "limits of Windows containers cannot be changed yet"}
+	missingUserNamespaces      = Capability{"user namespaces", "user namespaces are not available: the pod has a kernel of its own, but ids are not mapped yet"}
+	missingIDMappedMounts      = Capability{"mounts with id mappings", "id-mapped mounts are not available"}
+	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods in a VM yet; use the pod network with hostPort"}
+	missingCDI                 = Capability{"CDI devices", "CDI devices are not available to pods in a VM yet"}
+	missingImageVolumes        = Capability{"image volumes", "image volumes are not available yet"}
+	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}
+	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod"}
+)
+
+// Unimplemented lists every capability of CRI that a server with this Config lacks, for documentation.
+func Unimplemented(cfg Config) []Capability {
+	list := []Capability{
+		missingCheckpointContainer, missingCheckpointPod, missingRestorePod, missingUpdatePodResources,
+		missingMetricDescriptors, missingPodMetrics, missingStreamPodMetrics,
+		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork, missingCDI, missingImageVolumes,
+		missingWindowsResources, missingHostProcess,
+	}
+	if !cfg.hasWindows() {
+		list = append(list, missingWindowsPods)
+	}
+	if !cfg.MountOptions {
+		list = append(list, missingMountOptions)
+	}
+	return list
+}
+
+// String is the capability's line in documentation.
+func (c Capability) String() string { return c.Name + ": " + c.Missing }
+
+// err is the answer to a request that needs the capability.
+func (c Capability) err() error { return errorf(codes.Unimplemented, "%s", c.String()) }
+
+// CheckpointContainer is not available.
+func (s *Server) CheckpointContainer(_ context.Context, r *runtimeapi.CheckpointContainerRequest) (*runtimeapi.CheckpointContainerResponse, error) {
+	if err := checkID("container_id", r.GetContainerId()); err != nil {
+		return nil, err
+	}
+	return nil, missingCheckpointContainer.err()
+}
+
+// CheckpointPod is not available.
+func (s *Server) CheckpointPod(_ context.Context, r *runtimeapi.CheckpointPodRequest) (*runtimeapi.CheckpointPodResponse, error) {
+	if err := checkID("pod_sandbox_id", r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	return nil, missingCheckpointPod.err()
+}
+
+// RestorePod is not available.
+func (s *Server) RestorePod(context.Context, *runtimeapi.RestorePodRequest) (*runtimeapi.RestorePodResponse, error) {
+	return nil, missingRestorePod.err()
+}
+
+// UpdatePodSandboxResources is not available.
+func (s *Server) UpdatePodSandboxResources(_ context.Context, r *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
+	if err := checkID("pod_sandbox_id", r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	return nil, missingUpdatePodResources.err()
+}
+
+// ListMetricDescriptors is not available.
+func (s *Server) ListMetricDescriptors(context.Context, *runtimeapi.ListMetricDescriptorsRequest) (*runtimeapi.ListMetricDescriptorsResponse, error) {
+	return nil, missingMetricDescriptors.err()
+}
+
+// ListPodSandboxMetrics is not available.
+func (s *Server) ListPodSandboxMetrics(context.Context, *runtimeapi.ListPodSandboxMetricsRequest) (*runtimeapi.ListPodSandboxMetricsResponse, error) {
+	return nil, missingPodMetrics.err()
+}
+
+// StreamPodSandboxMetrics is not available.
+func (s *Server) StreamPodSandboxMetrics(*runtimeapi.StreamPodSandboxMetricsRequest, runtimeapi.RuntimeService_StreamPodSandboxMetricsServer) error {
+	return missingStreamPodMetrics.err()
+}
