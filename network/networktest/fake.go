@@ -1,0 +1,107 @@
+package networktest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
+
+// Fake is an in-memory network. Its zero value is ready.
+type Fake struct {
+	// OnSetup and OnTeardown, if set, are called first; their error is the call's.
+	OnSetup    func(network.Request) error
+	OnTeardown func(sandboxID string) error
+	// NotReady is what Status returns.
+	NotReady error
+
+	mu       sync.Mutex
+	next     uint32
+	attached map[string]*network.Attachment
+}
+
+var _ network.Network = (*Fake)(nil)
+
+// Setup implements network.Network.
+func (f *Fake) Setup(ctx context.Context, req network.Request) (*network.Attachment, error) {
+	if req.SandboxID == "" {
+		return nil, fmt.Errorf("%w: empty sandbox id", vm.ErrInvalid)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if f.OnSetup != nil {
+		if err := f.OnSetup(req); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.attached[req.SandboxID]; a != nil {
+		return a, nil
+	}
+	if f.attached == nil {
+		f.attached = map[string]*network.Attachment{}
+	}
+	f.next++
+	a := fakeAttachment(req.SandboxID, f.next)
+	f.attached[req.SandboxID] = a
+	return a, nil
+}
+
+func fakeAttachment(id string, n uint32) *network.Attachment {
+	hi, lo := byte(n>>8), byte(n)
+	return &network.Attachment{
+		NetNS: "fake:" + id,
+		Interfaces: []network.Interface{{
+			Name:      "eth0",
+			MAC:       net.HardwareAddr{2, 0, 0, 0, hi, lo},
+			MTU:       1500,
+			Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 1, hi, lo}), 16)},
+			Routes: []network.Route{{
+				Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.AddrFrom4([4]byte{10, 1, 0, 254}),
+			}},
+		}},
+	}
+}
+
+// Teardown implements network.Network.
+func (f *Fake) Teardown(_ context.Context, id string) error {
+	if f.OnTeardown != nil {
+		if err := f.OnTeardown(id); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.attached, id)
+	return nil
+}
+
+// Open implements network.Network.
+func (f *Fake) Open(_ context.Context, id string) (*network.Attachment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.attached[id]; a != nil {
+		return a, nil
+	}
+	return nil, fmt.Errorf("network of sandbox %s: %w", id, vm.ErrNotFound)
+}
+
+// List implements network.Network.
+func (f *Fake) List(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ids := make([]string, 0, len(f.attached))
+	for id := range f.attached {
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// Status implements network.Network.
+func (f *Fake) Status() error { return f.NotReady }

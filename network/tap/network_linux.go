@@ -1,0 +1,239 @@
+package tap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containernetworking/cni/libcni"
+	cnitypes "github.com/containernetworking/cni/pkg/types/100"
+	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
+
+// undoTime bounds the tear-down after a failed set-up.
+const undoTime = 30 * time.Second
+
+// Network implements network.Network with CNI and taps.
+type Network struct {
+	cfg Config
+	cni *libcni.CNIConfig
+}
+
+var _ network.Network = (*Network)(nil)
+
+// New returns the network of a Linux host.
+func New(cfg Config) (*Network, error) {
+	if err := cfg.makeDirs(); err != nil {
+		return nil, fmt.Errorf("network state: %w", err)
+	}
+	return &Network{cfg: cfg, cni: libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.cacheDir(), nil)}, nil
+}
+
+// Status implements network.Network.
+func (n *Network) Status() error {
+	list, err := loadConf(n.cfg.ConfDir)
+	if err != nil {
+		return err
+	}
+	for _, p := range list.Plugins {
+		if !n.hasPlugin(p.Network.Type) {
+			return fmt.Errorf("%w: network %q needs the CNI plugin %q, which is not in %v; install it or set cni.binDirs",
+				network.ErrNotReady, list.Name, p.Network.Type, n.cfg.BinDirs)
+		}
+	}
+	return nil
+}
+
+func (n *Network) hasPlugin(name string) bool {
+	for _, dir := range n.cfg.BinDirs {
+		if st, err := os.Stat(dir + "/" + name); err == nil && !st.IsDir() {
+			return true
+		}
+	}
+	return false
+}
+
+// List implements network.Network.
+func (n *Network) List(context.Context) ([]string, error) { return n.cfg.list() }
+
+// Open implements network.Network.
+func (n *Network) Open(_ context.Context, id string) (*network.Attachment, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	r, err := n.cfg.load(id)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil || r.Attachment == nil {
+		return nil, fmt.Errorf("network of sandbox %s: %w", id, vm.ErrNotFound)
+	}
+	return r.Attachment, nil
+}
+
+// Setup implements network.Network.
+func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Attachment, error) {
+	if err := checkID(req.SandboxID); err != nil {
+		return nil, err
+	}
+	r, err := n.cfg.load(req.SandboxID)
+	if err != nil {
+		return nil, err
+	}
+	if r != nil && r.Attachment != nil {
+		return r.Attachment, nil
+	}
+	list, err := loadConf(n.cfg.ConfDir)
+	if err != nil {
+		return nil, err
+	}
+	if r != nil { // half-made by a process that died
+		if err := n.Teardown(ctx, req.SandboxID); err != nil {
+			return nil, err
+		}
+	}
+	att, err := n.setup(ctx, req, list)
+	if err == nil {
+		return att, nil
+	}
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	return nil, errors.Join(err, n.Teardown(undo, req.SandboxID))
+}
+
+func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.NetworkConfigList) (*network.Attachment, error) {
+	r := &record{Request: req, Conf: json.RawMessage(list.Bytes)}
+	if err := n.cfg.save(r); err != nil {
+		return nil, err
+	}
+	netns := n.cfg.netnsPath(req.SandboxID)
+	if err := makeNetNS(netns); err != nil {
+		return nil, err
+	}
+	if err := inNetNS(netns, loopbackUp); err != nil {
+		return nil, err
+	}
+	result, err := n.cni.AddNetworkList(ctx, list, runtimeConf(req, netns))
+	if err != nil {
+		return nil, fmt.Errorf("CNI network %q, ADD for pod %s/%s: %w", list.Name, req.PodNamespace, req.PodName, err)
+	}
+	res, err := cnitypes.NewResultFromResult(result)
+	if err != nil {
+		return nil, fmt.Errorf("CNI network %q: result: %w", list.Name, err)
+	}
+	att, err := attach(netns, res)
+	if err != nil {
+		return nil, fmt.Errorf("CNI network %q: %w", list.Name, err)
+	}
+	r.Attachment = withoutEndpoints(att)
+	if err := n.cfg.save(r); err != nil {
+		closeTaps(att)
+		return nil, err
+	}
+	return att, nil
+}
+
+// attach puts a tap beside every interface that CNI made in the namespace.
+func attach(netns string, res *cnitypes.Result) (*network.Attachment, error) {
+	att := &network.Attachment{NetNS: netns, DNS: network.DNS{
+		Servers: res.DNS.Nameservers, Searches: res.DNS.Search, Options: res.DNS.Options,
+	}}
+	if d := res.DNS.Domain; d != "" {
+		att.DNS.Searches = append([]string{d}, att.DNS.Searches...)
+	}
+	err := inNetNS(netns, func() error {
+		for _, name := range podInterfaces(res, netns) {
+			iface, err := readInterface(name)
+			if err != nil {
+				return err
+			}
+			if err := addTap(len(att.Interfaces), &iface); err != nil {
+				return err
+			}
+			att.Interfaces = append(att.Interfaces, iface)
+		}
+		return nil
+	})
+	if err == nil && len(att.IPs()) == 0 {
+		err = errors.New("gave the pod no address")
+	}
+	if err != nil {
+		closeTaps(att)
+		return nil, err
+	}
+	return att, nil
+}
+
+// podInterfaces names the interfaces inside the namespace, eth0 first.
+func podInterfaces(res *cnitypes.Result, netns string) []string {
+	names := []string{ifName}
+	for _, i := range res.Interfaces {
+		if i.Sandbox == netns && i.Name != ifName && i.Name != "lo" {
+			names = append(names, i.Name)
+		}
+	}
+	return names
+}
+
+func withoutEndpoints(att *network.Attachment) *network.Attachment {
+	c := *att
+	c.Interfaces = append([]network.Interface(nil), att.Interfaces...)
+	for i := range c.Interfaces {
+		c.Interfaces[i].Endpoint = nil
+	}
+	return &c
+}
+
+func closeTaps(att *network.Attachment) {
+	for _, i := range att.Interfaces {
+		if t, ok := i.Endpoint.(vm.TapEndpoint); ok {
+			t.File.Close()
+		}
+	}
+}
+
+// Teardown implements network.Network.
+func (n *Network) Teardown(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	r, err := n.cfg.load(id)
+	if err != nil {
+		return err
+	}
+	netns := n.cfg.netnsPath(id)
+	if r != nil {
+		// A network that never got as far as an Attachment may be one that no DEL can
+		// ever succeed for (a plugin is missing): its pod must not be stuck for it.
+		if err := n.del(ctx, r, netns); err != nil && r.Attachment != nil {
+			return err
+		} else if err != nil {
+			klog.FromContext(ctx).Error(err, "Removing a half-made network without its plugins' help", "sandbox", id)
+		}
+	}
+	if err := removeNetNS(netns); err != nil {
+		return err
+	}
+	return n.cfg.forget(id)
+}
+
+// del runs CNI's DEL, which succeeds also for what was never added.
+func (n *Network) del(ctx context.Context, r *record, netns string) error {
+	list, err := libcni.ConfListFromBytes(r.Conf)
+	if err != nil {
+		return fmt.Errorf("CNI configuration of sandbox %s: %w", r.Request.SandboxID, err)
+	}
+	if !isNetNS(netns) {
+		netns = "" // gone, for instance by a reboot: plugins release what they hold elsewhere
+	}
+	if err := n.cni.DelNetworkList(ctx, list, runtimeConf(r.Request, netns)); err != nil {
+		return fmt.Errorf("CNI network %q, DEL for sandbox %s: %w", list.Name, r.Request.SandboxID, err)
+	}
+	return nil
+}
