@@ -1,0 +1,138 @@
+//go:build linux
+
+package posix
+
+import (
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Config says what to serve and within which limits.
+type Config struct {
+	// Root is a descriptor (O_PATH will do) of the tree's root. New duplicates it.
+	Root int
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+	// FDDir is the path of this process's descriptor directory, "/proc/self/fd" unless moved.
+	FDDir string
+	// Budget bounds the descriptors held; shared by every FS of the process.
+	Budget *Budget
+}
+
+// FS is a file system for fuse.NewProtocolServer. Close it when no request is running.
+type FS struct {
+	fuse.RawFileSystem
+	fdDir    string
+	readOnly bool
+	rootFile bool
+	budget   *Budget
+	inodes   inodeTable
+	handles  handleTable
+	waiters  atomic.Int32 // blocking lock requests
+	closed   chan struct{}
+}
+
+// Cache lifetimes granted to the client. There are no change notices yet, so
+// these bound how late a host's edit is seen by name or attribute; an open
+// always sees the current data. Symlinks get none: kubelet swaps "..data".
+const (
+	entryTimeout = time.Second
+	attrTimeout  = time.Second
+)
+
+// New makes a file system of cfg.
+func New(cfg Config) (*FS, error) {
+	fs := &FS{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		fdDir:         cfg.FDDir,
+		readOnly:      cfg.ReadOnly,
+		budget:        cfg.Budget,
+		closed:        make(chan struct{}),
+	}
+	if fs.fdDir == "" {
+		fs.fdDir = "/proc/self/fd"
+	}
+	if fs.budget == nil {
+		fs.budget = NewBudget(1 << 16)
+	}
+	fs.inodes.init(fs.budget)
+	fs.handles.init(fs.budget)
+	fd, err := unix.FcntlInt(uintptr(cfg.Root), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate share root: %w", err)
+	}
+	st, err := statFD(fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("stat share root: %w", err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+	case unix.S_IFREG:
+		fs.rootFile = true
+	default:
+		unix.Close(fd)
+		return nil, fmt.Errorf("share root is a %s: only directories and regular files can be shared", fileKind(uint32(st.Mode)))
+	}
+	if err := fs.inodes.setRoot(fd, st); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return fs, nil
+}
+
+// RootIsFile tells whether the tree is a single regular file.
+func (fs *FS) RootIsFile() bool { return fs.rootFile }
+
+// Stop wakes every request that waits for a lock; they answer EINTR.
+func (fs *FS) Stop() {
+	select {
+	case <-fs.closed:
+	default:
+		close(fs.closed)
+	}
+}
+
+// Close frees every descriptor. Call it once, after Stop and the last request.
+func (fs *FS) Close() {
+	fs.handles.closeAll()
+	fs.inodes.closeAll()
+}
+
+// String names the file system type.
+func (fs *FS) String() string { return "paddock" }
+
+// path is a path through which system calls reach fd's inode, whatever its names are.
+func (fs *FS) path(fd int) string { return fs.fdDir + "/" + strconv.Itoa(fd) }
+
+func fileKind(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFSOCK:
+		return "socket"
+	case unix.S_IFIFO:
+		return "FIFO"
+	case unix.S_IFBLK:
+		return "block device"
+	case unix.S_IFCHR:
+		return "character device"
+	case unix.S_IFLNK:
+		return "symbolic link"
+	}
+	return fmt.Sprintf("file of mode %#o", mode)
+}
+
+// status turns a system call's error into a FUSE status.
+func status(err error) fuse.Status {
+	if err == nil {
+		return fuse.OK
+	}
+	if errno, ok := err.(unix.Errno); ok {
+		return fuse.Status(errno)
+	}
+	return fuse.EIO
+}

@@ -1,0 +1,98 @@
+//go:build linux
+
+package posix
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Lookup finds one name in a directory and counts the client's reference to what it names.
+func (fs *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	parent, err := fs.dir(in.NodeId)
+	if err != nil {
+		return status(err)
+	}
+	defer fs.inodes.put(parent)
+	return status(fs.lookup(parent, name, out))
+}
+
+// dir pins a directory inode.
+func (fs *FS) dir(id uint64) (*inode, error) {
+	n, err := fs.inodes.get(id)
+	if err != nil {
+		return nil, err
+	}
+	if !n.isDir() {
+		fs.inodes.put(n)
+		return nil, unix.ENOTDIR
+	}
+	return n, nil
+}
+
+func (fs *FS) lookup(parent *inode, name string, out *fuse.EntryOut) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(parent.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, statxMask, &st); err != nil {
+		return err
+	}
+	if n := fs.inodes.known(keyOf(&st)); n != nil {
+		fs.fillEntry(n, &st, out)
+		fs.inodes.put(n)
+		return nil
+	}
+	fd, err := unix.Openat(parent.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return fs.enter(fd, out)
+}
+
+// enter counts a reference to the inode of an O_PATH descriptor, which it takes over.
+func (fs *FS) enter(fd int, out *fuse.EntryOut) error {
+	st, err := statFD(fd)
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	n, err := fs.inodes.adopt(fd, st)
+	if err != nil {
+		return err
+	}
+	fs.fillEntry(n, st, out)
+	fs.inodes.put(n)
+	return nil
+}
+
+func (fs *FS) fillEntry(n *inode, st *unix.Statx_t, out *fuse.EntryOut) {
+	out.NodeId = n.id
+	out.Generation = 1
+	fillAttr(&out.Attr, st)
+	out.SetAttrTimeout(attrTimeout)
+	if !n.isSymlink() {
+		out.SetEntryTimeout(entryTimeout)
+	}
+}
+
+// Forget takes references back.
+func (fs *FS) Forget(node, count uint64) { fs.inodes.forget(node, count) }
+
+// Readlink hands back a symlink's text, unread.
+func (fs *FS) Readlink(_ <-chan struct{}, in *fuse.InHeader) ([]byte, fuse.Status) {
+	n, err := fs.inodes.get(in.NodeId)
+	if err != nil {
+		return nil, status(err)
+	}
+	defer fs.inodes.put(n)
+	if !n.isSymlink() {
+		return nil, fuse.EINVAL
+	}
+	buf := make([]byte, unix.PathMax)
+	size, err := unix.Readlinkat(n.fd, "", buf)
+	if err != nil {
+		return nil, status(err)
+	}
+	return buf[:size], fuse.OK
+}

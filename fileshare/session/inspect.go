@@ -1,0 +1,82 @@
+//go:build linux
+
+package session
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
+
+// Opcodes that are treated apart.
+const (
+	opForget      = 2
+	opRead        = 15
+	opGetxattr    = 22
+	opListxattr   = 23
+	opInit        = 26
+	opReaddir     = 28
+	opSetlkw      = 33
+	opInterrupt   = 36
+	opIoctl       = 39
+	opNotifyReply = 41
+	opBatchForget = 42
+	opReaddirplus = 44
+	opReadlink    = 5
+)
+
+const (
+	headerSize = 40
+	replyFixed = 1024 // every answer's fixed part fits
+)
+
+// requestHeader is what we need of struct fuse_in_header.
+type requestHeader struct {
+	opcode uint32
+	unique uint64
+}
+
+func header(msg []byte) requestHeader {
+	return requestHeader{
+		opcode: binary.NativeEndian.Uint32(msg[4:]),
+		unique: binary.NativeEndian.Uint64(msg[8:]),
+	}
+}
+
+// wanted is the size of the answer's payload that a request asks for, and the most it may ask for.
+func wanted(req requestHeader, msg []byte) (size, limit int, ok bool) {
+	at, limit := 0, 0
+	switch req.opcode {
+	case opRead, opReaddir, opReaddirplus:
+		at, limit = 56, MaxWrite
+	case opGetxattr, opListxattr:
+		at, limit = 40, maxXattr
+	default:
+		return 0, 0, true
+	}
+	if len(msg) < at+4 {
+		return 0, limit, false
+	}
+	return int(binary.NativeEndian.Uint32(msg[at:])), limit, true
+}
+
+// inspect refuses what must not reach the decoder.
+func inspect(req requestHeader, msg []byte) error {
+	if req.opcode == opIoctl {
+		return unix.ENOTTY
+	}
+	size, limit, ok := wanted(req, msg)
+	if !ok || size > limit {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// replySize is the room an answer needs.
+func replySize(req requestHeader, msg []byte) int {
+	if req.opcode == opReadlink {
+		return replyFixed + unix.PathMax
+	}
+	size, _, _ := wanted(req, msg)
+	return replyFixed + size
+}

@@ -1,0 +1,174 @@
+//go:build linux
+
+// Package session carries the FUSE messages of one share between a stream from
+// the guest and a file system, bounding what the guest may send: the size of a
+// message, of its answer, and the number of requests at work.
+package session
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log"
+	"runtime/debug"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+)
+
+// Limits of a share's messages.
+const (
+	// MaxWrite is the largest read or write, in bytes.
+	MaxWrite = 1 << 20
+	// maxMessage bounds a request: a write with its headers.
+	maxMessage = MaxWrite + 4096
+	// maxXattr bounds the answer to getxattr and listxattr, as the kernel does.
+	maxXattr = 64 << 10
+	// maxRequests bounds the requests at work, lock waits excepted, which the file system bounds.
+	maxRequests = 128
+)
+
+// Server answers the requests of one share. It outlives connections: inodes
+// and handles stay when the stream breaks and a new one comes.
+type Server struct {
+	proto *fuse.ProtocolServer
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// New makes a server of fs.
+func New(fs fuse.RawFileSystem) *Server {
+	return &Server{
+		proto: fuse.NewProtocolServer(fs, &fuse.MountOptions{
+			MaxWrite:      MaxWrite,
+			MaxReadAhead:  MaxWrite,
+			MaxBackground: 64,
+			EnableLocks:   true,
+			EnableAcl:     true,
+			// The client leaves umask, setuid clearing and O_TRUNC to the server: fewer round trips, and atomic.
+			ExtraCapabilities: fuse.CAP_DONT_MASK | fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_ATOMIC_O_TRUNC |
+				fuse.CAP_ASYNC_DIO | fuse.CAP_READDIRPLUS_AUTO,
+			Logger: log.New(io.Discard, "", 0),
+			PanicHandler: func(v any) fuse.Status {
+				klog.ErrorS(nil, "Request handler panicked; answered EIO", "panic", v, "stack", string(debug.Stack()))
+				return fuse.EIO
+			},
+		}),
+		slots: make(chan struct{}, maxRequests),
+	}
+}
+
+// Serve answers requests until the stream ends or breaks its rules, and returns
+// why. Requests then still at work go on; their answers are lost.
+func (s *Server) Serve(conn io.ReadWriter) error {
+	in := bufio.NewReaderSize(conn, 64<<10)
+	out := &replyWriter{w: conn}
+	for {
+		msg, err := readMessage(in)
+		if err != nil {
+			return err
+		}
+		req := header(msg.data)
+		if verdict := inspect(req, msg.data); verdict != nil {
+			out.fail(req, verdict.(unix.Errno))
+			msg.free()
+			continue
+		}
+		switch req.opcode {
+		case opForget, opBatchForget, opInterrupt, opInit:
+			s.answer(req, msg, out)
+		case opSetlkw:
+			s.wg.Add(1)
+			go func() {
+				defer s.wg.Done()
+				s.answer(req, msg, out)
+			}()
+		default:
+			s.slots <- struct{}{}
+			s.wg.Add(1)
+			go func() {
+				defer s.wg.Done()
+				s.answer(req, msg, out)
+				<-s.slots
+			}()
+		}
+	}
+}
+
+// Wait returns when no request is at work. The file system must have been stopped and Serve have returned.
+func (s *Server) Wait() { s.wg.Wait() }
+
+// answer lets the file system handle one request and sends its answer.
+func (s *Server) answer(req requestHeader, msg message, out *replyWriter) {
+	defer msg.free()
+	reply := newMessage(replySize(req, msg.data))
+	defer reply.free()
+	n, ok := s.handle(msg.data, reply.data)
+	if !ok {
+		out.fail(req, unix.EIO)
+		return
+	}
+	if n > 0 {
+		out.write(reply.data[:n])
+	}
+}
+
+// handle keeps a panic in the decoder to the request that caused it.
+func (s *Server) handle(in, out []byte) (n int, ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			klog.ErrorS(nil, "Request decoder panicked; answered EIO", "panic", v, "stack", string(debug.Stack()))
+			n, ok = 0, false
+		}
+	}()
+	n, code := s.proto.HandleRequest([][]byte{in}, [][]byte{out})
+	return n, code.Ok()
+}
+
+// readMessage reads one whole request.
+func readMessage(in *bufio.Reader) (message, error) {
+	head, err := in.Peek(4)
+	if err != nil {
+		return message{}, err
+	}
+	size := binary.NativeEndian.Uint32(head)
+	if size < headerSize || size > maxMessage {
+		return message{}, fmt.Errorf("request of %d bytes: must be %d to %d", size, headerSize, maxMessage)
+	}
+	msg := newMessage(int(size))
+	if _, err := io.ReadFull(in, msg.data); err != nil {
+		msg.free()
+		return message{}, err
+	}
+	return msg, nil
+}
+
+// replyWriter sends answers whole, one at a time.
+type replyWriter struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error // guarded by mu
+}
+
+func (r *replyWriter) write(data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		_, r.err = r.w.Write(data)
+	}
+}
+
+// fail answers a request with an error, if it takes an answer.
+func (r *replyWriter) fail(req requestHeader, errno unix.Errno) {
+	if req.opcode == opForget || req.opcode == opBatchForget || req.opcode == opNotifyReply {
+		return
+	}
+	var reply [16]byte
+	binary.NativeEndian.PutUint32(reply[0:], 16)
+	binary.NativeEndian.PutUint32(reply[4:], uint32(-int32(errno)))
+	binary.NativeEndian.PutUint64(reply[8:], req.unique)
+	r.write(reply[:])
+}

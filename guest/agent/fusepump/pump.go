@@ -1,0 +1,290 @@
+//go:build linux
+
+package fusepump
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+)
+
+const (
+	inHeaderSize    = 40
+	outHeaderSize   = 16
+	headerRoom      = 4096
+	defaultMaxWrite = 128 << 10
+	maxMaxWrite     = 16 << 20
+
+	opForget      = 2
+	opInit        = 26
+	opInterrupt   = 36
+	opNotifyReply = 41
+	opBatchForget = 42
+)
+
+var errStopped = errors.New("share is unmounted")
+
+// pump copies the messages of one mounted share.
+type pump struct {
+	target  string
+	bufSize int
+	// dev is /dev/fuse. Closing it aborts the mount: the kernel fails what is
+	// pending and every later request, also of files that are still open.
+	dev     *os.File
+	once    sync.Once
+	ready   chan struct{} // closed by the first answer, that of FUSE_INIT
+	stopped chan struct{}
+
+	mu sync.Mutex
+	// what follows is guarded by mu
+	link    *link         // the stream in use, nil while there is none
+	changed chan struct{} // closed when link changes
+	lostAt  time.Time
+	pending map[uint64]*link // requests sent and not answered
+	ended   bool
+}
+
+// link is one stream of a share.
+type link struct {
+	conn net.Conn
+	mu   sync.Mutex // held to write one whole message
+}
+
+func newPump(target string, readOnly, rootIsFile bool, maxWrite uint32) (*pump, error) {
+	if maxWrite == 0 {
+		maxWrite = defaultMaxWrite
+	}
+	if maxWrite > maxMaxWrite {
+		return nil, fmt.Errorf("max write of %d bytes: at most %d", maxWrite, maxMaxWrite)
+	}
+	dev, err := mountFUSE(target, readOnly, rootIsFile, maxWrite)
+	if err != nil {
+		return nil, err
+	}
+	return &pump{
+		target:  target,
+		bufSize: int(maxWrite) + headerRoom,
+		dev:     dev,
+		ready:   make(chan struct{}),
+		stopped: make(chan struct{}),
+		changed: make(chan struct{}),
+		pending: map[uint64]*link{},
+	}, nil
+}
+
+func (p *pump) waitReady(ctx context.Context) error {
+	select {
+	case <-p.ready:
+		return nil
+	case <-p.stopped:
+		return errStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// connect makes conn the share's stream. Requests sent on the former one get EIO.
+func (p *pump) connect(conn net.Conn) {
+	l := &link{conn: conn}
+	p.mu.Lock()
+	if p.ended {
+		p.mu.Unlock()
+		conn.Close()
+		return
+	}
+	old := p.link
+	p.setLink(l)
+	p.mu.Unlock()
+	if old != nil {
+		p.lose(old, errors.New("replaced by a newer stream"))
+	}
+	go p.readReplies(l)
+}
+
+// setLink changes the stream in use. mu is held.
+func (p *pump) setLink(l *link) {
+	p.link = l
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// lose gives a stream up and fails what was sent on it.
+func (p *pump) lose(l *link, why error) {
+	l.conn.Close()
+	p.mu.Lock()
+	if p.link == l {
+		p.lostAt = time.Now()
+		p.setLink(nil)
+	}
+	var failed []uint64
+	for unique, on := range p.pending {
+		if on == l {
+			failed = append(failed, unique)
+			delete(p.pending, unique)
+		}
+	}
+	ended := p.ended
+	p.mu.Unlock()
+	if ended {
+		return
+	}
+	klog.InfoS("Share lost its stream", "target", p.target, "requestsFailed", len(failed), "why", why)
+	for _, unique := range failed {
+		p.replyError(unique, unix.EIO)
+	}
+}
+
+// current waits for a stream, up to ReconnectTimeout after the last was lost.
+func (p *pump) current() (*link, error) {
+	for {
+		p.mu.Lock()
+		l, changed, left := p.link, p.changed, ReconnectTimeout-time.Since(p.lostAt)
+		p.mu.Unlock()
+		if l != nil {
+			return l, nil
+		}
+		if left <= 0 {
+			return nil, errors.New("no stream from the host")
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-p.stopped:
+			timer.Stop()
+			return nil, errStopped
+		}
+		timer.Stop()
+	}
+}
+
+// readRequests copies requests of the kernel to the stream until the mount is gone.
+func (p *pump) readRequests() {
+	buf := make([]byte, p.bufSize)
+	for {
+		n, err := p.dev.Read(buf)
+		switch {
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINTR):
+			continue // interrupted before we had it
+		case err != nil || n < inHeaderSize:
+			return // ENODEV: unmounted or aborted; or we have closed it
+		}
+		p.send(buf[:n])
+	}
+}
+
+// send passes one request on, or fails it.
+func (p *pump) send(msg []byte) {
+	opcode := binary.NativeEndian.Uint32(msg[4:])
+	unique := binary.NativeEndian.Uint64(msg[8:])
+	// An interrupt is answered only when it came too early; nothing waits for it.
+	answered := opcode != opForget && opcode != opBatchForget && opcode != opNotifyReply && opcode != opInterrupt
+	l, err := p.current()
+	if err != nil {
+		if answered {
+			p.replyError(unique, unix.EIO)
+		}
+		return
+	}
+	if answered {
+		p.mu.Lock()
+		p.pending[unique] = l
+		p.mu.Unlock()
+	}
+	l.mu.Lock()
+	_, err = l.conn.Write(msg)
+	l.mu.Unlock()
+	if err == nil {
+		p.mu.Lock()
+		current := p.link == l
+		p.mu.Unlock()
+		if current {
+			return
+		}
+		err = errors.New("stream lost while sending")
+	}
+	p.lose(l, err)
+}
+
+// readReplies copies the host's answers and notices to the kernel until the stream ends.
+func (p *pump) readReplies(l *link) {
+	in := bufio.NewReaderSize(l.conn, 64<<10)
+	buf := make([]byte, p.bufSize)
+	for {
+		n, err := readReply(in, buf)
+		if err != nil {
+			p.lose(l, err)
+			return
+		}
+		unique := binary.NativeEndian.Uint64(buf[8:])
+		if unique != 0 {
+			p.mu.Lock()
+			delete(p.pending, unique)
+			p.mu.Unlock()
+		}
+		// ENOENT: the request was interrupted or failed meanwhile.
+		if _, err := p.dev.Write(buf[:n]); err != nil && !errors.Is(err, unix.ENOENT) {
+			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) || errors.Is(err, os.ErrClosed) {
+				p.lose(l, err)
+				return
+			}
+			klog.ErrorS(err, "Kernel refused an answer of the host", "target", p.target, "length", n)
+			p.replyError(unique, unix.EIO)
+		}
+		p.once.Do(func() { close(p.ready) })
+	}
+}
+
+// readReply reads one whole message of the host into buf and returns its length.
+func readReply(in *bufio.Reader, buf []byte) (int, error) {
+	if _, err := io.ReadFull(in, buf[:outHeaderSize]); err != nil {
+		return 0, err
+	}
+	size := binary.NativeEndian.Uint32(buf)
+	if size < outHeaderSize || uint64(size) > uint64(len(buf)) {
+		return 0, fmt.Errorf("answer of %d bytes: must be %d to %d", size, outHeaderSize, len(buf))
+	}
+	_, err := io.ReadFull(in, buf[outHeaderSize:size])
+	return int(size), err
+}
+
+func (p *pump) replyError(unique uint64, errno unix.Errno) {
+	var msg [outHeaderSize]byte
+	binary.NativeEndian.PutUint32(msg[0:], outHeaderSize)
+	binary.NativeEndian.PutUint32(msg[4:], uint32(-int32(errno)))
+	binary.NativeEndian.PutUint64(msg[8:], unique)
+	p.dev.Write(msg[:]) // fails if the request is gone: fine
+}
+
+// stop unmounts and ends the pump. Files still open in the guest get ENOTCONN.
+func (p *pump) stop() error {
+	p.mu.Lock()
+	if p.ended {
+		p.mu.Unlock()
+		return nil
+	}
+	p.ended = true
+	l := p.link
+	p.setLink(nil)
+	close(p.stopped)
+	p.mu.Unlock()
+	err := unix.Unmount(p.target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if err == unix.EINVAL || err == unix.ENOENT {
+		err = nil // gone already
+	}
+	if l != nil {
+		l.conn.Close()
+	}
+	p.dev.Close()
+	return err
+}
