@@ -1,0 +1,79 @@
+# Paddock's build. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := /usr/local/go/bin:$(PATH)
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# Everything but the race detector's runs is static.
+STATIC := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+GUEST := CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-s -w"
+FUZZTIME ?= 10s
+BENCHFLAGS ?=
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-zA-Z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: deps
+deps: ## Install the Debian packages needed (apt-get, as root)
+	@hack/install-deps.sh
+
+.PHONY: build
+build: build/paddock build/paddock-agent ## Build the daemon and the guest's agent
+
+# Go itself knows what is out of date, so these always ask it.
+.PHONY: build/paddock build/paddock-agent build/paddock-modprobe
+build/paddock:
+	@mkdir -p build
+	$(STATIC) -o $@ ./cmd/paddock
+build/paddock-agent:
+	@mkdir -p build
+	$(GUEST) -o $@ ./cmd/paddock-agent
+build/paddock-modprobe:
+	@mkdir -p build
+	$(GUEST) -o $@ ./guest/image/modprobe
+
+.PHONY: guest
+guest: build/paddock-agent build/paddock-modprobe ## Build the guest image: build/guest
+	go run ./guest/image/mkguest
+
+.PHONY: generate
+generate: ## Generate code from the protocol's definition
+	@hack/install-deps.sh generate
+	hack/generate.sh
+
+.PHONY: run
+run: deps build guest ## Run the daemon with a sample pod until Ctrl-C
+	go -C e2e build -o ../build/bin/sample ./cmd/sample
+	build/bin/sample
+
+.PHONY: test
+test: deps build guest lint ## Run all tests: units with the race detector, then end to end
+	go test -race -timeout 20m ./...
+	go -C e2e vet ./...
+	go -C e2e test -timeout 30m -count=1 ./...
+
+.PHONY: e2e
+e2e: deps build guest ## Run the end-to-end tests only
+	go -C e2e test -timeout 30m -count=1 -v ./...
+
+.PHONY: bench
+bench: deps build guest ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md
+	go -C e2e build -o ../build/bin/bench ./cmd/bench
+	build/bin/bench $(BENCHFLAGS)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for a short time (FUZZTIME=10s)
+	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: ## Check formatting, vet for Linux and Windows
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [[ -n $$bad ]]; then echo "not formatted (gofmt -w):"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	GOOS=windows go vet ./...
+
+.PHONY: clean
+clean: ## Remove what was built (downloads in .cache stay)
+	rm -rf build

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building, running and testing Paddock need.
+# Does nothing, quickly, where all are present.
+#
+#   hack/install-deps.sh            what `make run` and `make test` need
+#   hack/install-deps.sh generate   what `make generate` needs as well
+set -euo pipefail
+
+# Each line: a file that shows the package is there, and the package.
+wanted="
+/usr/bin/qemu-system-x86_64 qemu-system-x86
+/usr/lib/cni/bridge containernetworking-plugins
+/usr/sbin/ip iproute2
+/usr/sbin/tc iproute2
+/usr/sbin/iptables iptables
+/usr/sbin/nft nftables
+/usr/sbin/mke2fs e2fsprogs
+/usr/bin/crun crun
+/usr/bin/gcc gcc
+/usr/include/stdlib.h libc6-dev
+/usr/bin/git git
+/bin/busybox busybox-static
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+/etc/ssl/certs/ca-certificates.crt ca-certificates
+"
+if [[ ${1:-} == generate ]]; then
+	wanted+="/usr/bin/protoc protobuf-compiler"$'\n'
+fi
+
+missing=()
+while read -r file package; do
+	[[ -z $file || -e $file ]] || missing+=("$package")
+done <<<"$wanted"
+if ((${#missing[@]} == 0)); then
+	exit 0
+fi
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+
+if ! command -v apt-get >/dev/null; then
+	echo "install-deps: missing: ${missing[*]}. This is no Debian system: install them by your own package manager." >&2
+	exit 1
+fi
+if ((EUID != 0)); then
+	echo "install-deps: missing: ${missing[*]}. Run as root, or: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+	exit 1
+fi
+echo "install-deps: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+install=(apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install --no-install-recommends "${missing[@]}")
+if ! "${install[@]}" </dev/null >/tmp/paddock-apt.$$ 2>&1; then
+	# The lists may be absent or old: fetch them and try once more. A failing
+	# source that has nothing to do with us must not stop this.
+	apt-get -q update </dev/null || true
+	"${install[@]}" </dev/null
+fi
+rm -f /tmp/paddock-apt.$$
