@@ -23,6 +23,8 @@ const streamHeaderTimeout = 30 * time.Second
 // that turn into SPDY or WebSocket ones. A URL holds a random token that is good once and for a minute.
 type streamingServer struct {
 	streams streaming.Server
+	runtime *streamRuntime
+	grants  grants
 	http    *http.Server
 	// end cancels what runs for a stream: closing the HTTP server does not
 	// reach connections that were taken over.
@@ -42,15 +44,16 @@ func startStreaming(cfg Config, rt podsandbox.Runtime) (*streamingServer, error)
 	c.Addr = l.Addr().String()
 	c.BaseURL = &url.URL{Scheme: "http", Host: c.Addr}
 	c.StreamIdleTimeout = cfg.StreamIdleTimeout
-	streams, err := streaming.NewServer(c, &streamRuntime{rt})
+	runtime := &streamRuntime{rt}
+	streams, err := streaming.NewServer(c, runtime)
 	if err != nil {
 		l.Close()
 		return nil, fmt.Errorf("cri: streaming server: %w", err)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	s := &streamingServer{streams: streams, end: end, served: make(chan struct{})}
+	s := &streamingServer{streams: streams, runtime: runtime, end: end, served: make(chan struct{})}
 	s.http = &http.Server{
-		Handler:           cancelOnHangup(streams),
+		Handler:           cancelOnHangup(s.handler(cfg.StreamIdleTimeout)),
 		ReadHeaderTimeout: streamHeaderTimeout,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
@@ -70,15 +73,27 @@ func warnUnlessLoopback(a net.Addr) {
 }
 
 func (s *streamingServer) exec(r *runtimeapi.ExecRequest) (*runtimeapi.ExecResponse, error) {
-	return s.streams.GetExec(r)
+	resp, err := s.streams.GetExec(r)
+	if err != nil {
+		return nil, err
+	}
+	return resp, s.grants.add(resp.Url, grant{exec: r})
 }
 
 func (s *streamingServer) attach(r *runtimeapi.AttachRequest) (*runtimeapi.AttachResponse, error) {
-	return s.streams.GetAttach(r)
+	resp, err := s.streams.GetAttach(r)
+	if err != nil {
+		return nil, err
+	}
+	return resp, s.grants.add(resp.Url, grant{attach: r})
 }
 
 func (s *streamingServer) portForward(r *runtimeapi.PortForwardRequest) (*runtimeapi.PortForwardResponse, error) {
-	return s.streams.GetPortForward(r)
+	resp, err := s.streams.GetPortForward(r)
+	if err != nil {
+		return nil, err
+	}
+	return resp, s.grants.add(resp.Url, grant{})
 }
 
 // close ends the server and everything that streams.
