@@ -1,3 +1,34 @@
 // Package podsandbox holds pod sandboxes and their containers: their state
-// machines, store, recovery, logs and statistics.
+// machines, store, recovery, logs and statistics. Every sandbox is a utility VM.
+//
+// A sandbox (what is stored in its record, and what CRI sees of it):
+//
+//	RunSandbox ──▶ making ──▶ live/Ready ──(VM ends)──▶ live/NotReady
+//	                 │              │                        │
+//	               (undo)      StopSandbox ◀─────────────────┘
+//	                 │              ▼
+//	                 │        stopped/NotReady ──RemoveSandbox──▶ (gone)
+//	                 ▼
+//	              (gone)
+//
+// A container:
+//
+//	CreateContainer ──▶ making ──▶ live/Created ──StartContainer──▶ live/Running
+//	                      │            │    │                            │
+//	                    (undo)         │    └─(StartError, VM ends)──┐   │ (process or VM ends)
+//	                      ▼            │                             ▼   ▼
+//	                   (gone) ◀────────┴──── RemoveContainer ──── live/Exited
+//
+// "making" is the write-ahead intent: a record of it found at start is undone.
+// A change is stored before it is seen: record, then status, then event.
+//
+// Locks, in the order they may be taken:
+//
+//	sandbox.op, container.op   serialise Stop and Remove (sandbox), Start, Update and Remove
+//	                           (container); held over I/O, waited for no longer than the context
+//	sandbox.commit, container.commit   make a change of record and status one step; held over the store's write only
+//	Manager.mu, sandbox.mu     guard the maps; never held over I/O
+//
+// StopContainer, exec, attach, stats and all reads take no op lock. Users of a
+// sandbox's VM pass its gate, which StopSandbox closes and waits to empty.
 package podsandbox

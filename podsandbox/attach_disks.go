@@ -1,0 +1,92 @@
+package podsandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/klog/v2"
+
+	guestapi "github.com/paddock-run/paddock/guest/api"
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
+
+// attachLayers leases the image's layers and attaches them in parallel; containers of a pod share them.
+func (k *containerMake) attachLayers(ctx context.Context) error {
+	m, s, c := k.m, k.s, k.c
+	k.undo.push("image lease", func(ctx context.Context) error { return m.deps.Images.ReleaseLayers(ctx, c.id) })
+	layers, err := m.deps.Images.Layers(ctx, k.image.ID, c.id)
+	if err != nil {
+		return fmt.Errorf("image layers: %w", err)
+	}
+	k.undo.push("disks", func(ctx context.Context) error { return s.releaseDisks(ctx, c) })
+	k.layers = make([]*guestapi.Layer, len(layers))
+	uses := make([]*diskUse, len(layers))
+	parts, partCtx := errgroup.WithContext(ctx)
+	for i, layer := range layers {
+		parts.Go(func() error {
+			addr, err := s.acquireDisk(partCtx, layer.Path)
+			if err != nil {
+				return fmt.Errorf("attach layer %s: %w", layer.ID, err)
+			}
+			uses[i] = &diskUse{Path: layer.Path, Address: addr}
+			k.layers[i] = &guestapi.Layer{Disk: guestDisk(addr), FsType: layer.FSType}
+			return nil
+		})
+	}
+	err = parts.Wait()
+	c.commit.Lock()
+	defer c.commit.Unlock()
+	for _, use := range uses {
+		if use != nil {
+			c.record.Disks = append(c.record.Disks, *use)
+		}
+	}
+	return err
+}
+
+func guestDisk(a vm.DiskAddress) *guestapi.DiskAddress {
+	return &guestapi.DiskAddress{Controller: a.Controller, Lun: a.LUN}
+}
+
+func (s *sandbox) acquireDisk(ctx context.Context, path string) (vm.DiskAddress, error) {
+	return s.disks.acquire(ctx, path, func(ctx context.Context) (vm.DiskAddress, error) {
+		addr, err := s.vm.AttachDisk(ctx, vm.Disk{Path: path, ReadOnly: true})
+		if !errors.Is(err, vm.ErrExists) {
+			return addr, err
+		}
+		// An earlier process attached it and ended before it could note where:
+		// under another name it can be attached once more.
+		alias := filepath.Join(s.dir, "disk-"+newID()[:16])
+		if err := os.Symlink(path, alias); err != nil {
+			return addr, err
+		}
+		return s.vm.AttachDisk(ctx, vm.Disk{Path: alias, ReadOnly: true})
+	})
+}
+
+// releaseDisks lets go of a container's disks. One that cannot be detached
+// stays attached, unused, until the VM ends: no reason to keep the container.
+func (s *sandbox) releaseDisks(ctx context.Context, c *container) error {
+	c.commit.Lock()
+	uses := c.record.Disks
+	c.record.Disks = nil
+	c.commit.Unlock()
+	if !s.vmRuns() {
+		return nil
+	}
+	var parts errgroup.Group
+	for _, use := range uses {
+		parts.Go(func() error {
+			err := s.disks.release(ctx, use.Path, s.vm.DetachDisk)
+			if err != nil && s.vmRuns() {
+				klog.FromContext(ctx).Error(err, "Disk stays attached", "sandbox", s.id, "path", use.Path)
+			}
+			return nil
+		})
+	}
+	return parts.Wait()
+}

@@ -1,0 +1,186 @@
+package podsandbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/fileshare"
+	guestapi "github.com/paddock-run/paddock/guest/api"
+)
+
+// attachMounts makes the guest's mounts of the container's, and shares host paths.
+func (k *containerMake) attachMounts(ctx context.Context) error {
+	s, c := k.s, k.c
+	k.undo.push("shares", func(ctx context.Context) error { return s.releaseShares(ctx, c) })
+	for i := range k.cfg.Mounts {
+		mount, err := k.mount(ctx, &k.cfg.Mounts[i])
+		if err != nil {
+			return fmt.Errorf("mount %s: %w", k.cfg.Mounts[i].ContainerPath, err)
+		}
+		k.mounts = append(k.mounts, mount)
+	}
+	k.addImageVolumes()
+	k.addSandboxFiles()
+	// Parents before what is inside them.
+	slices.SortStableFunc(k.mounts, func(a, b *guestapi.Mount) int {
+		return depth(a.Destination) - depth(b.Destination)
+	})
+	return nil
+}
+
+func depth(p string) int { return strings.Count(path.Clean(p), "/") }
+
+func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, error) {
+	switch {
+	case !path.IsAbs(m.ContainerPath):
+		return nil, fmt.Errorf("%w: the container's path must be absolute", ErrInvalid)
+	case m.IDMapped:
+		return nil, fmt.Errorf("%w: id-mapped mounts", ErrUnsupported)
+	case m.Image != "":
+		return nil, fmt.Errorf("%w: image volumes", ErrUnsupported)
+	case m.HostPath == "":
+		return nil, fmt.Errorf("%w: neither a host path nor an image is given", ErrInvalid)
+	}
+	out := &guestapi.Mount{
+		Destination: path.Clean(m.ContainerPath), ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly, Options: m.Options,
+	}
+	switch m.Propagation {
+	case PropagationHostToContainer:
+		out.Propagation = guestapi.Propagation_PROPAGATION_RSLAVE
+	case PropagationBidirectional:
+		out.Propagation = guestapi.Propagation_PROPAGATION_RSHARED
+	}
+	source, err := classify(m.HostPath)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case source.tmpfs != nil:
+		out.Source = &guestapi.Mount_Tmpfs{Tmpfs: source.tmpfs}
+	case source.scratch != nil:
+		out.Source = &guestapi.Mount_Scratch{Scratch: source.scratch}
+	default:
+		id, err := k.share(ctx, source.path, m.ReadOnly)
+		if err != nil {
+			return nil, err
+		}
+		out.Source = &guestapi.Mount_Share{Share: &guestapi.ShareSource{ShareId: id}}
+	}
+	return out, nil
+}
+
+// share shows a host path to the guest, once per path and access.
+func (k *containerMake) share(ctx context.Context, hostPath string, readOnly bool) (string, error) {
+	s, c := k.s, k.c
+	id := shareID(hostPath, readOnly)
+	_, err := s.shares.acquire(ctx, id, func(ctx context.Context) (struct{}, error) {
+		info, err := s.share.Add(ctx, fileshare.Share{ID: id, HostPath: hostPath, ReadOnly: readOnly})
+		if err != nil {
+			return struct{}{}, err
+		}
+		err = s.agent.retry(ctx, func(conn *agentConn) error {
+			_, err := conn.AttachShare(ctx, &guestapi.AttachShareRequest{
+				ShareId: id, ReadOnly: readOnly, RootIsFile: info.RootIsFile, MaxWrite: info.MaxWrite,
+			})
+			return fromAgent(err)
+		})
+		if err != nil {
+			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+			defer cancel()
+			if undone := s.detachShare(undo, id); undone != nil {
+				klog.FromContext(ctx).Error(undone, "Share stays attached", "sandbox", s.id, "share", id)
+			}
+		}
+		return struct{}{}, err
+	})
+	if err != nil {
+		return "", fmt.Errorf("share %s: %w", hostPath, err)
+	}
+	c.commit.Lock()
+	defer c.commit.Unlock()
+	c.record.Shares = append(c.record.Shares, id)
+	return id, nil
+}
+
+func shareID(hostPath string, readOnly bool) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v:%s", readOnly, hostPath))
+	return "s" + hex.EncodeToString(sum[:16])
+}
+
+func (s *sandbox) detachShare(ctx context.Context, id string) error {
+	err := s.agent.retry(ctx, func(conn *agentConn) error {
+		_, err := conn.DetachShare(ctx, &guestapi.DetachShareRequest{ShareId: id})
+		return fromAgent(err)
+	})
+	if err != nil {
+		return err
+	}
+	return s.share.Remove(ctx, id)
+}
+
+// releaseShares lets go of a container's shares; one that cannot be detached stays until the VM ends.
+func (s *sandbox) releaseShares(ctx context.Context, c *container) error {
+	c.commit.Lock()
+	ids := c.record.Shares
+	c.record.Shares = nil
+	c.commit.Unlock()
+	if !s.vmRuns() || s.share == nil {
+		return nil
+	}
+	for _, id := range ids {
+		detach := func(ctx context.Context, _ struct{}) error { return s.detachShare(ctx, id) }
+		if err := s.shares.release(ctx, id, detach); err != nil && s.vmRuns() {
+			klog.FromContext(ctx).Error(err, "Share stays attached", "sandbox", s.id, "share", id)
+		}
+	}
+	return nil
+}
+
+// addImageVolumes gives the image's volumes that no mount covers a folder on the scratch disk.
+func (k *containerMake) addImageVolumes() {
+	volumes := make([]string, 0, len(k.image.Config.Volumes))
+	for v := range k.image.Config.Volumes {
+		volumes = append(volumes, path.Clean("/"+v))
+	}
+	slices.Sort(volumes)
+	for _, v := range slices.Compact(volumes) {
+		if v == "/" || k.mounted(v) {
+			continue
+		}
+		sum := sha256.Sum256([]byte(v))
+		k.mounts = append(k.mounts, &guestapi.Mount{Destination: v, Source: &guestapi.Mount_Scratch{Scratch: &guestapi.ScratchSource{
+			Name: "volumes/" + k.c.id + "/" + hex.EncodeToString(sum[:8]), Mode: 0o755, CopyUpFrom: v,
+		}}})
+	}
+}
+
+// addSandboxFiles mounts the pod's own files where the container has no others.
+func (k *containerMake) addSandboxFiles() {
+	for _, f := range []struct {
+		path string
+		file guestapi.SandboxFile
+	}{
+		{"/etc/hosts", guestapi.SandboxFile_SANDBOX_FILE_HOSTS},
+		{"/etc/hostname", guestapi.SandboxFile_SANDBOX_FILE_HOSTNAME},
+		{"/etc/resolv.conf", guestapi.SandboxFile_SANDBOX_FILE_RESOLV_CONF},
+		{"/dev/shm", guestapi.SandboxFile_SANDBOX_FILE_SHM},
+	} {
+		if k.mounted(f.path) {
+			continue
+		}
+		readOnly := k.cfg.Security.ReadOnlyRootfs && f.file != guestapi.SandboxFile_SANDBOX_FILE_SHM
+		k.mounts = append(k.mounts, &guestapi.Mount{Destination: f.path, ReadOnly: readOnly,
+			Source: &guestapi.Mount_SandboxFile{SandboxFile: f.file}})
+	}
+}
+
+func (k *containerMake) mounted(destination string) bool {
+	return slices.ContainsFunc(k.mounts, func(m *guestapi.Mount) bool { return m.Destination == destination })
+}

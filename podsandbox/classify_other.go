@@ -1,0 +1,16 @@
+//go:build !linux
+
+package podsandbox
+
+import "os"
+
+// tmpfsSize: only Linux hosts have tmpfs.
+func tmpfsSize(string) (uint64, bool) { return 0, false }
+
+// ownership is a folder's permission bits; other hosts have no numeric owners.
+func ownership(info os.FileInfo) (mode, uid, gid uint32) {
+	return uint32(info.Mode().Perm()), 0, 0
+}
+
+// bindOrigin: only Linux hosts have bind mounts.
+func bindOrigin(string) string { return "" }

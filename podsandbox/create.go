@@ -1,0 +1,270 @@
+package podsandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	guestapi "github.com/paddock-run/paddock/guest/api"
+	"github.com/paddock-run/paddock/imageservice"
+	"github.com/paddock-run/paddock/podsandbox/logfile"
+	"github.com/paddock-run/paddock/podsandbox/ocispec"
+)
+
+// CreateContainer makes a container. On error nothing of it is left.
+func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg ContainerConfig) (id string, err error) {
+	s, err := m.sandbox(sandboxID)
+	if err != nil {
+		return "", err
+	}
+	ctx, leave, err := s.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	if err := checkContainer(&cfg); err != nil {
+		return "", err
+	}
+	id = newID()
+	if err := reserve(&s.mu, s.names, cfg.Meta, id); err != nil {
+		return "", err
+	}
+	c := newContainer(id, s)
+	k := &containerMake{m: m, s: s, c: c, cfg: cfg}
+	if err := k.run(ctx); err != nil {
+		k.undo.run(klog.FromContext(ctx).WithValues("sandbox", s.id, "container", id))
+		unreserve(&s.mu, s.names, cfg.Meta)
+		if cause := context.Cause(ctx); errors.Is(cause, ErrState) {
+			err = cause
+		}
+		return "", fmt.Errorf("create container %s: %w", cfg.Meta.Name, err)
+	}
+	m.publishContainer(c)
+	m.emit(EventCreated, s, id, false)
+	return id, nil
+}
+
+func (m *Manager) publishContainer(c *container) {
+	m.mu.Lock()
+	m.containers[c.id] = c
+	m.mu.Unlock()
+	c.sandbox.mu.Lock()
+	c.sandbox.containers[c.id] = c
+	c.sandbox.mu.Unlock()
+}
+
+func checkContainer(cfg *ContainerConfig) error {
+	switch {
+	case cfg.Meta.Name == "":
+		return fmt.Errorf("%w: a container needs a name", ErrInvalid)
+	case cfg.Image == "":
+		return fmt.Errorf("%w: a container needs an image", ErrInvalid)
+	case cfg.Security.UserNamespacePod:
+		return fmt.Errorf("%w: user namespaces: the pod has a kernel of its own instead", ErrUnsupported)
+	case len(cfg.CDIDevices) > 0:
+		return fmt.Errorf("%w: CDI devices: a device of the host cannot be passed into a VM", ErrUnsupported)
+	}
+	_, err := parseSignal(cfg.StopSignal)
+	return err
+}
+
+// containerMake is one CreateContainer under way.
+type containerMake struct {
+	m    *Manager
+	s    *sandbox
+	c    *container
+	cfg  ContainerConfig
+	undo undo
+
+	image  imageservice.Image
+	layers []*guestapi.Layer
+	mounts []*guestapi.Mount
+}
+
+func (k *containerMake) run(ctx context.Context) error {
+	if err := k.findImage(ctx); err != nil {
+		return err
+	}
+	spec, err := k.spec()
+	if err != nil {
+		return err
+	}
+	if err := k.intent(); err != nil {
+		return err
+	}
+	if err := k.attachLayers(ctx); err != nil {
+		return err
+	}
+	if err := k.attachMounts(ctx); err != nil {
+		return err
+	}
+	if err := k.growVM(ctx); err != nil {
+		return err
+	}
+	if err := k.persistUses(); err != nil {
+		return err
+	}
+	if err := k.openLog(); err != nil {
+		return err
+	}
+	user, err := k.createInGuest(ctx, spec)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, err = k.m.updateContainer(k.c, func(r *containerRecord) bool {
+		r.Phase = phaseLive
+		r.Status.State = ContainerCreated
+		r.Status.User = user
+		return true
+	})
+	return err
+}
+
+func (k *containerMake) findImage(ctx context.Context) (err error) {
+	os, _ := k.s.status.Load().Config.Handler.OS()
+	k.image, err = k.m.deps.Images.Get(ctx, k.cfg.Image, os)
+	if errors.Is(err, imageservice.ErrNotFound) {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return err
+}
+
+func (k *containerMake) spec() ([]byte, error) {
+	in, err := k.m.specInput(k.s, k.c.id, &k.cfg, k.image)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := ocispec.Generate(in)
+	if errors.Is(err, ocispec.ErrInvalid) {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(spec)
+}
+
+// intent stores that the container is being made.
+func (k *containerMake) intent() error {
+	m, c := k.m, k.c
+	stop := k.cfg.StopSignal
+	if stop == "" {
+		stop = k.image.Config.StopSignal
+	}
+	if stop == "" {
+		stop = "SIGTERM"
+	}
+	ref := k.image.ID
+	if len(k.image.RepoDigests) > 0 {
+		ref = k.image.RepoDigests[0]
+	}
+	logPath := ""
+	if dir := k.s.status.Load().Config.LogDirectory; dir != "" && k.cfg.LogPath != "" {
+		logPath = filepath.Join(dir, k.cfg.LogPath)
+	}
+	k.undo.pushIntent("intent", func() error { return m.ctrRec.Delete(c.id) })
+	_, err := m.updateContainer(c, func(r *containerRecord) bool {
+		*r = containerRecord{Phase: phaseMaking, Status: ContainerStatus{
+			ID: c.id, SandboxID: k.s.id, Created: time.Now(), Config: k.cfg,
+			ImageID: k.image.ID, ImageRef: ref, LogPath: logPath, StopSignal: stop,
+		}}
+		return true
+	})
+	return err
+}
+
+// persistUses stores what the container uses of its VM, so that a restart can let go of it.
+func (k *containerMake) persistUses() error {
+	c := k.c
+	_, err := k.m.updateContainer(c, func(*containerRecord) bool { return true })
+	return err
+}
+
+func (k *containerMake) openLog() error {
+	k.undo.push("log", func(context.Context) error { return k.m.dropLog(k.c) })
+	l, err := logfile.Create(k.c.status.Load().LogPath, k.m.logRecordPath(k.c.id))
+	if err != nil {
+		return err
+	}
+	k.c.out = newOutputPump(k.c, l)
+	return nil
+}
+
+func (k *containerMake) createInGuest(ctx context.Context, spec []byte) (*User, error) {
+	c, s := k.c, k.s
+	sc := &k.cfg.Security
+	pid, err := pidMode(sc.Namespaces.PID)
+	if err != nil {
+		return nil, err
+	}
+	request := &guestapi.CreateContainerRequest{
+		Id: c.id, Spec: spec, Layers: k.layers, Mounts: k.mounts, ReadOnlyRootfs: sc.ReadOnlyRootfs,
+		User: guestUser(sc, k.image.Config.User), Terminal: k.cfg.TTY, Stdin: k.cfg.Stdin,
+		PidMode: pid, PidTarget: sc.Namespaces.TargetID,
+	}
+	// An answer that never came may still have made it.
+	k.undo.push("container in the guest", func(ctx context.Context) error { return s.deleteInGuest(ctx, c.id) })
+	var user *User
+	err = s.agent.once(ctx, func(conn *agentConn) error {
+		answer, err := conn.CreateContainer(ctx, request)
+		if err != nil {
+			return fromAgent(err)
+		}
+		if u := answer.User; u != nil {
+			user = &User{UID: int64(u.Uid), GID: int64(u.Gid)}
+			for _, g := range u.Groups {
+				user.Groups = append(user.Groups, int64(g))
+			}
+		}
+		return nil
+	})
+	return user, err
+}
+
+// deleteInGuest deletes a container in the guest, if that still runs.
+func (s *sandbox) deleteInGuest(ctx context.Context, id string) error {
+	if !s.vmRuns() {
+		return nil
+	}
+	err := s.agent.retry(ctx, func(conn *agentConn) error {
+		_, err := conn.DeleteContainer(ctx, &guestapi.DeleteContainerRequest{Id: id})
+		return fromAgent(err)
+	})
+	if err != nil && (!s.vmRuns() || errors.Is(err, ErrNotFound)) {
+		return nil
+	}
+	return err
+}
+
+func pidMode(mode NamespaceMode) (guestapi.PIDMode, error) {
+	switch mode {
+	case NamespacePod:
+		return guestapi.PIDMode_PID_MODE_POD, nil
+	case NamespaceContainer:
+		return guestapi.PIDMode_PID_MODE_CONTAINER, nil
+	case NamespaceNode:
+		return guestapi.PIDMode_PID_MODE_NODE, nil
+	case NamespaceTarget:
+		return guestapi.PIDMode_PID_MODE_TARGET, nil
+	}
+	return 0, fmt.Errorf("%w: PID namespace mode %d", ErrInvalid, mode)
+}
+
+func guestUser(sc *Security, imageUser string) *guestapi.User {
+	u := &guestapi.User{User: imageUser, Uid: sc.RunAsUser, Gid: sc.RunAsGroup, StrictGroups: sc.StrictGroups}
+	if sc.RunAsUsername != "" {
+		u.User = sc.RunAsUsername
+	}
+	for _, g := range sc.SupplementalGroups {
+		u.SupplementalGroups = append(u.SupplementalGroups, uint32(g))
+	}
+	return u
+}

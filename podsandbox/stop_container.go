@@ -1,0 +1,194 @@
+package podsandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	guestapi "github.com/paddock-run/paddock/guest/api"
+	"github.com/paddock-run/paddock/podsandbox/ocispec"
+)
+
+// StopContainer signals, waits for at most grace, then kills. Any number may go on at once.
+func (m *Manager) StopContainer(ctx context.Context, id string, grace time.Duration) error {
+	c, err := m.container(id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c.state() != ContainerRunning {
+		return nil
+	}
+	if err := m.stopContainer(ctx, c, grace); err != nil {
+		return fmt.Errorf("stop container %s: %w", c.id, err)
+	}
+	return nil
+}
+
+func (m *Manager) stopContainer(ctx context.Context, c *container, grace time.Duration) error {
+	if grace > 0 {
+		signal, err := parseSignal(c.status.Load().StopSignal)
+		if err != nil { // an image's, which nobody checked
+			signal = sigTerm
+		}
+		if err := c.signal(ctx, signal, false); err != nil {
+			return err
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-c.exited:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+	if err := c.signal(ctx, sigKill, true); err != nil {
+		return err
+	}
+	select {
+	case <-c.exited:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("killed, but not ended yet: %w", context.Cause(ctx))
+	}
+}
+
+// signal signals the container's process, or all of them. One that has ended is fine.
+func (c *container) signal(ctx context.Context, signal uint32, all bool) error {
+	err := c.sandbox.agent.retry(ctx, func(conn *agentConn) error {
+		_, err := conn.SignalProcess(ctx, &guestapi.SignalProcessRequest{ContainerId: c.id, Signal: signal, All: all})
+		return fromAgent(err)
+	})
+	if err == nil || errors.Is(err, ErrNotFound) || !c.sandbox.vmRuns() {
+		return nil
+	}
+	return fmt.Errorf("signal %d: %w", signal, err)
+}
+
+// RemoveContainer kills it if need be and removes it.
+func (m *Manager) RemoveContainer(ctx context.Context, id string) error {
+	c, err := m.container(id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.op.lock(ctx); err != nil {
+		return err
+	}
+	defer c.op.unlock()
+	if _, err := m.container(c.id); err != nil {
+		return nil // another call was first
+	}
+	if err := m.removeContainer(ctx, c); err != nil {
+		return fmt.Errorf("remove container %s: %w", c.id, err)
+	}
+	return nil
+}
+
+// removeContainer removes all of a container. Each step may be repeated. Callers hold c.op.
+func (m *Manager) removeContainer(ctx context.Context, c *container) error {
+	s := c.sandbox
+	if c.state() == ContainerRunning && s.vmRuns() {
+		if err := m.stopContainer(ctx, c, 0); err != nil {
+			return err
+		}
+	}
+	if err := s.deleteInGuest(ctx, c.id); err != nil {
+		return err
+	}
+	if c.state() == ContainerCreated {
+		m.exited(c, ending{code: codeKilled, reason: reasonError, message: "removed before it was started", at: time.Now()})
+	}
+	s.releaseDisks(ctx, c)
+	s.releaseShares(ctx, c)
+	if err := m.deps.Images.ReleaseLayers(ctx, c.id); err != nil {
+		return err
+	}
+	if err := m.dropLog(c); err != nil {
+		return err
+	}
+	if err := m.ctrRec.Delete(c.id); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	delete(m.containers, c.id)
+	m.mu.Unlock()
+	s.mu.Lock()
+	delete(s.containers, c.id)
+	delete(s.names, c.status.Load().Config.Meta)
+	s.mu.Unlock()
+	m.emit(EventDeleted, s, c.id, false)
+	return nil
+}
+
+// UpdateContainer changes a container's limits.
+func (m *Manager) UpdateContainer(ctx context.Context, id string, r Resources) error {
+	c, err := m.container(id)
+	if err != nil {
+		return err
+	}
+	if err := c.op.lock(ctx); err != nil {
+		return err
+	}
+	defer c.op.unlock()
+	if c.state() == ContainerExited {
+		return stateError(c, "it has no limits any more")
+	}
+	ctx, leave, err := c.sandbox.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	limits, err := json.Marshal(ocispec.LinuxResources(specResources(r)))
+	if err != nil {
+		return err
+	}
+	if err := m.growVM(ctx, c.sandbox, r.MemoryLimit-c.status.Load().Config.Resources.MemoryLimit); err != nil {
+		return err
+	}
+	err = c.sandbox.agent.retry(ctx, func(conn *agentConn) error {
+		_, err := conn.UpdateContainer(ctx, &guestapi.UpdateContainerRequest{Id: c.id, Resources: limits})
+		return fromAgent(err)
+	})
+	if err != nil {
+		return fmt.Errorf("update container %s: %w", c.id, err)
+	}
+	_, err = m.updateContainer(c, func(rec *containerRecord) bool {
+		rec.Status.Config.Resources = merged(rec.Status.Config.Resources, r)
+		return true
+	})
+	return err
+}
+
+// merged is old with what change sets.
+func merged(old, change Resources) Resources {
+	for _, f := range []struct{ to, from *int64 }{
+		{&old.CPUPeriod, &change.CPUPeriod}, {&old.CPUQuota, &change.CPUQuota}, {&old.CPUShares, &change.CPUShares},
+		{&old.MemoryLimit, &change.MemoryLimit}, {&old.MemorySwapLimit, &change.MemorySwapLimit}, {&old.OOMScoreAdj, &change.OOMScoreAdj},
+	} {
+		if *f.from != 0 {
+			*f.to = *f.from
+		}
+	}
+	if change.CpusetCpus != "" {
+		old.CpusetCpus = change.CpusetCpus
+	}
+	if change.CpusetMems != "" {
+		old.CpusetMems = change.CpusetMems
+	}
+	if change.HugepageLimits != nil {
+		old.HugepageLimits = change.HugepageLimits
+	}
+	if change.Unified != nil {
+		old.Unified = change.Unified
+	}
+	return old
+}
