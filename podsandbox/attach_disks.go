@@ -22,7 +22,7 @@ func (k *containerMake) attachLayers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("image layers: %w", err)
 	}
-	k.undo.push("disks", func(ctx context.Context) error { return s.releaseDisks(ctx, c) })
+	k.undo.push("disks and shares", func(ctx context.Context) error { return m.releaseUses(ctx, c) })
 	k.layers = make([]*guestapi.Layer, len(layers))
 	uses := make([]*diskUse, len(layers))
 	parts, partCtx := errgroup.WithContext(ctx)
@@ -70,23 +70,44 @@ func (s *sandbox) acquireDisk(ctx context.Context, path string) (vm.DiskAddress,
 
 // releaseDisks lets go of a container's disks. One that cannot be detached
 // stays attached, unused, until the VM ends: no reason to keep the container.
-func (s *sandbox) releaseDisks(ctx context.Context, c *container) error {
-	c.commit.Lock()
-	uses := c.record.Disks
-	c.record.Disks = nil
-	c.commit.Unlock()
+func (s *sandbox) releaseDisks(ctx context.Context, uses []diskUse) {
 	if !s.vmRuns() {
-		return nil
+		return
 	}
 	var parts errgroup.Group
 	for _, use := range uses {
 		parts.Go(func() error {
-			err := s.disks.release(ctx, use.Path, s.vm.DetachDisk)
+			err := s.disks.release(ctx, use.Path, s.detachDisk)
 			if err != nil && s.vmRuns() {
 				klog.FromContext(ctx).Error(err, "Disk stays attached", "sandbox", s.id, "path", use.Path)
 			}
 			return nil
 		})
 	}
-	return parts.Wait()
+	_ = parts.Wait() // what failed was logged
+}
+
+func (s *sandbox) detachDisk(ctx context.Context, addr vm.DiskAddress) error {
+	err := s.vm.DetachDisk(ctx, addr)
+	if errors.Is(err, vm.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// releaseUses lets go of all that a container uses of its VM. First it is stored
+// that it does not, so that a restart never detaches what has come to the same address since.
+func (m *Manager) releaseUses(ctx context.Context, c *container) error {
+	var was containerRecord
+	_, err := m.updateContainer(c, func(r *containerRecord) bool {
+		was = *r
+		r.Disks, r.Shares = nil, nil
+		return len(was.Disks)+len(was.Shares) > 0
+	})
+	if err != nil {
+		return err
+	}
+	c.sandbox.releaseShares(ctx, was.Shares)
+	c.sandbox.releaseDisks(ctx, was.Disks)
+	return nil
 }

@@ -17,8 +17,6 @@ import (
 
 // attachMounts makes the guest's mounts of the container's, and shares host paths.
 func (k *containerMake) attachMounts(ctx context.Context) error {
-	s, c := k.s, k.c
-	k.undo.push("shares", func(ctx context.Context) error { return s.releaseShares(ctx, c) })
 	for i := range k.cfg.Mounts {
 		mount, err := k.mount(ctx, &k.cfg.Mounts[i])
 		if err != nil {
@@ -79,6 +77,9 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 // share shows a host path to the guest, once per path and access.
 func (k *containerMake) share(ctx context.Context, hostPath string, readOnly bool) (string, error) {
 	s, c := k.s, k.c
+	if s.share == nil {
+		return "", fmt.Errorf("%w: the sandbox has no share server", ErrUnavailable)
+	}
 	id := shareID(hostPath, readOnly)
 	_, err := s.shares.acquire(ctx, id, func(ctx context.Context) (struct{}, error) {
 		info, err := s.share.Add(ctx, fileshare.Share{ID: id, HostPath: hostPath, ReadOnly: readOnly})
@@ -126,13 +127,9 @@ func (s *sandbox) detachShare(ctx context.Context, id string) error {
 }
 
 // releaseShares lets go of a container's shares; one that cannot be detached stays until the VM ends.
-func (s *sandbox) releaseShares(ctx context.Context, c *container) error {
-	c.commit.Lock()
-	ids := c.record.Shares
-	c.record.Shares = nil
-	c.commit.Unlock()
+func (s *sandbox) releaseShares(ctx context.Context, ids []string) {
 	if !s.vmRuns() || s.share == nil {
-		return nil
+		return
 	}
 	for _, id := range ids {
 		detach := func(ctx context.Context, _ struct{}) error { return s.detachShare(ctx, id) }
@@ -140,7 +137,6 @@ func (s *sandbox) releaseShares(ctx context.Context, c *container) error {
 			klog.FromContext(ctx).Error(err, "Share stays attached", "sandbox", s.id, "share", id)
 		}
 	}
-	return nil
 }
 
 // addImageVolumes gives the image's volumes that no mount covers a folder on the scratch disk.

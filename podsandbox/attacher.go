@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"github.com/paddock-run/paddock/podsandbox/logfile"
@@ -15,9 +14,10 @@ const attacherQueue = 16
 
 // attacher is one that watches a container's output.
 type attacher struct {
-	queue chan piece    // closed by the pump at the end of output
+	queue chan piece
+	over  chan struct{} // closed by the pump: nothing more is put into the queue
 	gone  chan struct{} // closed by the attacher when it stops reading
-	// slow is set before queue is closed on one that did not keep up.
+	// slow is set before over is closed on one that did not keep up.
 	slow bool
 }
 
@@ -35,7 +35,7 @@ func (p *outputPump) watch() (a *attacher, ok bool) {
 	if p.over {
 		return nil, false
 	}
-	a = &attacher{queue: make(chan piece, attacherQueue), gone: make(chan struct{})}
+	a = &attacher{queue: make(chan piece, attacherQueue), over: make(chan struct{}), gone: make(chan struct{})}
 	p.attached[a] = struct{}{}
 	return a, true
 }
@@ -67,14 +67,13 @@ func (p *outputPump) fanOut(s logfile.Stream, b []byte) {
 		if _, still := p.attached[a]; still {
 			delete(p.attached, a)
 			a.slow = true
-			close(a.queue)
+			close(a.over)
 		}
 		p.mu.Unlock()
 	}
 }
 
-// hand is false for an attacher that did not take it in time. Only stdout's and
-// stderr's pumps send, and neither after the queue was closed: see fanOut and end.
+// hand is false for an attacher that did not take it in time.
 func (a *attacher) hand(out piece) bool {
 	select {
 	case a.queue <- out:
@@ -90,6 +89,8 @@ func (a *attacher) hand(out piece) bool {
 		return true
 	case <-a.gone:
 		return true
+	case <-a.over:
+		return true
 	case <-patience.C:
 		return false
 	}
@@ -99,25 +100,44 @@ func (a *attacher) hand(out piece) bool {
 func (a *attacher) copyOut(ctx context.Context, streams Streams) error {
 	for {
 		select {
-		case out, more := <-a.queue:
-			if !more {
-				if a.slow {
-					return errSlow
-				}
-				return nil
-			}
-			var w io.Writer = streams.Stdout
-			if out.stream == logfile.Stderr {
-				w = streams.Stderr
-			}
-			if w == nil {
-				continue
-			}
-			if _, err := w.Write(out.data); err != nil {
+		case out := <-a.queue:
+			if err := out.write(streams); err != nil {
 				return err
 			}
+		case <-a.over:
+			return a.copyRest(streams)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// copyRest writes what is still in the queue when nothing more comes.
+func (a *attacher) copyRest(streams Streams) error {
+	for {
+		select {
+		case out := <-a.queue:
+			if err := out.write(streams); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		if a.slow {
+			return errSlow
+		}
+		return nil
+	}
+}
+
+func (p piece) write(streams Streams) error {
+	w := streams.Stdout
+	if p.stream == logfile.Stderr {
+		w = streams.Stderr
+	}
+	if w == nil {
+		return nil
+	}
+	_, err := w.Write(p.data)
+	return err
 }

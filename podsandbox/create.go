@@ -46,6 +46,9 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 	}
 	m.publishContainer(c)
 	m.emit(EventCreated, s, id, false)
+	if !s.vmRuns() { // it ended just now, and its watcher may not have seen this container
+		m.exited(c, vmEnding(s.vm.ExitReason()))
+	}
 	return id, nil
 }
 

@@ -91,7 +91,8 @@ func (e *execution) run(ctx context.Context, cmd []string) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer e.discard()
+	ended := false
+	defer func() { e.discard(ended) }()
 	err = e.s.agent.once(ctx, func(conn *agentConn) error {
 		_, err := conn.Exec(ctx, &guestapi.ExecRequest{
 			ContainerId: e.container, ExecId: e.id, Process: process, Terminal: e.streams.TTY, Stdin: e.streams.Stdin != nil,
@@ -118,6 +119,7 @@ func (e *execution) run(ctx context.Context, cmd []string) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
+	ended = true
 	select {
 	case <-drained:
 	case <-time.After(drainTime):
@@ -170,18 +172,20 @@ func (e *execution) feedInput(ctx context.Context) error {
 }
 
 // discard kills the process if it still runs, and has the guest forget it.
-func (e *execution) discard() {
+func (e *execution) discard(ended bool) {
 	if !e.s.vmRuns() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.s.live, undoTime)
 	defer cancel()
 	err := e.s.agent.retry(ctx, func(conn *agentConn) error {
-		_, err := conn.SignalProcess(ctx, &guestapi.SignalProcessRequest{ContainerId: e.container, ExecId: e.id, Signal: sigKill})
-		if err = fromAgent(err); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+		if !ended {
+			_, err := conn.SignalProcess(ctx, &guestapi.SignalProcessRequest{ContainerId: e.container, ExecId: e.id, Signal: sigKill})
+			if err = fromAgent(err); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
 		}
-		_, err = conn.WaitProcess(ctx, &guestapi.WaitProcessRequest{ContainerId: e.container, ExecId: e.id, Forget: true})
+		_, err := conn.WaitProcess(ctx, &guestapi.WaitProcessRequest{ContainerId: e.container, ExecId: e.id, Forget: true})
 		return fromAgent(err)
 	})
 	if err != nil && !errors.Is(err, ErrNotFound) && e.s.vmRuns() && ctx.Err() == nil {

@@ -127,7 +127,7 @@ func (p *outputPump) end() {
 	p.over = true
 	for a := range p.attached {
 		delete(p.attached, a)
-		close(a.queue)
+		close(a.over)
 	}
 	close(p.ended)
 }

@@ -85,6 +85,11 @@ func (m *Manager) recoverSandbox(ctx context.Context, r *sandboxRecord, containe
 	if err != nil {
 		live, lost = false, "its agent does not answer: "+err.Error()
 	}
+	if live { // all users first: undoing one must not detach what another uses
+		for _, c := range containers {
+			s.restoreUses(c)
+		}
+	}
 	for _, c := range containers {
 		if err := m.recoverContainer(ctx, s, c, states, live); err != nil {
 			return err
@@ -177,18 +182,19 @@ func (m *Manager) guestStates(ctx context.Context, s *sandbox, live bool) (map[s
 	return states, err
 }
 
+func (s *sandbox) restoreUses(r *containerRecord) {
+	for _, use := range r.Disks {
+		s.disks.restore(use.Path, use.Address)
+	}
+	for _, share := range r.Shares {
+		s.shares.restore(share, struct{}{})
+	}
+}
+
 // recoverContainer takes one container over, or undoes a half-made one.
 func (m *Manager) recoverContainer(ctx context.Context, s *sandbox, r *containerRecord, states map[string]*guestapi.ContainerState, live bool) error {
 	c := newContainer(r.Status.ID, s)
 	c.show(*r)
-	if live {
-		for _, use := range r.Disks {
-			s.disks.restore(use.Path, use.Address)
-		}
-		for _, share := range r.Shares {
-			s.shares.restore(share, struct{}{})
-		}
-	}
 	if r.Phase == phaseMaking {
 		return m.undoContainerIntent(ctx, c)
 	}
@@ -215,8 +221,9 @@ func (m *Manager) undoContainerIntent(ctx context.Context, c *container) error {
 	if err := c.sandbox.deleteInGuest(ctx, c.id); err != nil {
 		klog.ErrorS(err, "A half-made container is not removed from its guest", "container", c.id)
 	}
-	c.sandbox.releaseDisks(ctx, c)
-	c.sandbox.releaseShares(ctx, c)
+	if err := m.releaseUses(ctx, c); err != nil {
+		return err
+	}
 	if err := m.deps.Images.ReleaseLayers(ctx, c.id); err != nil {
 		klog.ErrorS(err, "Cannot release an image", "container", c.id)
 	}

@@ -32,7 +32,6 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	}
 	s := newSandbox(id, id[:vmIDLength], m.sandboxDir(id), m.life)
 	r := &sandboxRun{m: m, s: s, cfg: cfg}
-	r.undo.pushIntent("name", func() error { unreserve(&m.mu, m.names, cfg.Meta); return nil })
 	if err := r.run(ctx); err != nil {
 		s.finish()
 		r.undo.run(klog.FromContext(ctx).WithValues("sandbox", id))

@@ -60,7 +60,7 @@ func (m *Manager) StartContainer(ctx context.Context, id string) error {
 
 // started notes that a container runs, and begins to watch it.
 func (m *Manager) started(c *container, guestNanos int64) error {
-	_, err := m.updateContainer(c, func(r *containerRecord) bool {
+	changed, err := m.updateContainer(c, func(r *containerRecord) bool {
 		if r.Status.State != ContainerCreated {
 			return false
 		}
@@ -70,6 +70,9 @@ func (m *Manager) started(c *container, guestNanos int64) error {
 	})
 	if err != nil {
 		return err
+	}
+	if !changed {
+		return stateError(c, "it ended while it was started")
 	}
 	m.startPump(c.out)
 	m.spawn(func() { m.watchExit(c) })

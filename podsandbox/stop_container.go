@@ -107,8 +107,9 @@ func (m *Manager) removeContainer(ctx context.Context, c *container) error {
 	if c.state() == ContainerCreated {
 		m.exited(c, ending{code: codeKilled, reason: reasonError, message: "removed before it was started", at: time.Now()})
 	}
-	s.releaseDisks(ctx, c)
-	s.releaseShares(ctx, c)
+	if err := m.releaseUses(ctx, c); err != nil {
+		return err
+	}
 	if err := m.deps.Images.ReleaseLayers(ctx, c.id); err != nil {
 		return err
 	}

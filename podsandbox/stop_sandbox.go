@@ -33,14 +33,19 @@ func (m *Manager) watchVM(s *sandbox) {
 // vmEnded marks a sandbox whose VM is gone, and all its containers.
 func (m *Manager) vmEnded(s *sandbox, exit vm.Exit) {
 	s.finish()
+	e := vmEnding(exit)
+	for _, c := range s.allContainers() {
+		m.exited(c, e)
+	}
+	m.notReady(s, e.message)
+}
+
+// vmEnding is how a container ended whose VM did.
+func vmEnding(exit vm.Exit) ending {
 	if exit.Time.IsZero() {
 		exit.Time = time.Now()
 	}
-	message := "the pod's VM ended: " + exitText(exit)
-	for _, c := range s.allContainers() {
-		m.exited(c, ending{code: codeUnknown, reason: reasonVMExited, message: message, at: exit.Time})
-	}
-	m.notReady(s, message)
+	return ending{code: codeUnknown, reason: reasonVMExited, message: "the pod's VM ended: " + exitText(exit), at: exit.Time}
 }
 
 // notReady marks a sandbox once.
@@ -144,8 +149,8 @@ func (m *Manager) killContainers(ctx context.Context, s *sandbox) {
 
 // powerOff ends the VM: by asking, so that it writes back to shares, then by force.
 func (m *Manager) powerOff(ctx context.Context, s *sandbox) error {
-	if s.vm == nil {
-		return nil
+	if s.vm == nil { // it could not be opened when the daemon started
+		return m.removeVM(ctx, s.vmID)
 	}
 	if s.vmRuns() {
 		asking, cancel := context.WithTimeout(ctx, powerOffTime)
