@@ -32,6 +32,8 @@ var (
 	ErrNoSpace = errors.New("no space left on the image disk")
 	// ErrUnavailable: no registry host answered.
 	ErrUnavailable = errors.New("registry unavailable")
+	// ErrUnsupported: this host cannot do it with this image.
+	ErrUnsupported = errors.New("not supported for this image")
 )
 
 // Service is what sandboxes and CRI need of images. Store implements it.
