@@ -5,18 +5,24 @@ package agent
 import (
 	"sync"
 
+	"github.com/paddock-run/paddock/guest/agent/crun"
 	"github.com/paddock-run/paddock/guest/agent/disk"
+	"github.com/paddock-run/paddock/guest/agent/fusepump"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
 	"github.com/paddock-run/paddock/guest/api"
 )
 
 // Agent implements the service of guest/api.
 type Agent struct {
-	api.AgentService
-	reaper *reaper.Reaper
-	disks  *disk.Table
+	reaper  *reaper.Reaper
+	runtime *crun.Runtime
+	disks   *disk.Table
+	shares  fusepump.Manager
+	sandbox sandbox
 
 	mu          sync.Mutex
+	containers  map[string]*container // also those being created
+	attached    map[string]bool       // shares that are mounted
 	poweringOff bool
 }
 
@@ -24,5 +30,11 @@ var _ api.AgentService = (*Agent)(nil)
 
 // New makes the agent of a VM without a pod.
 func New(r *reaper.Reaper) *Agent {
-	return &Agent{reaper: r, disks: disk.NewTable("/l")}
+	return &Agent{
+		reaper:     r,
+		runtime:    &crun.Runtime{Path: "/usr/bin/crun", Root: "/run/crun", Reaper: r},
+		disks:      disk.NewTable("/l"),
+		containers: map[string]*container{},
+		attached:   map[string]bool{},
+	}
 }

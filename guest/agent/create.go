@@ -1,0 +1,183 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/paddock-run/paddock/guest/agent/crun"
+	"github.com/paddock-run/paddock/guest/agent/reaper"
+	"github.com/paddock-run/paddock/guest/agent/users"
+	"github.com/paddock-run/paddock/guest/api"
+)
+
+// maxWindow bounds the output kept of one stream, in bytes.
+const maxWindow = 16 << 20
+
+// CreateContainer makes a container whose init waits for StartContainer.
+func (a *Agent) CreateContainer(ctx context.Context, req *api.CreateContainerRequest) (*api.CreateContainerResponse, error) {
+	spec, err := checkCreate(req)
+	if err != nil {
+		return nil, err
+	}
+	c := &container{id: req.Id, mode: req.PidMode, execs: map[string]*process{}}
+	if err := a.reserve(c); err != nil {
+		return nil, err
+	}
+	if err := a.create(ctx, c, spec, req); err != nil {
+		a.remove(c)
+		return nil, err
+	}
+	c.mu.Lock()
+	c.state = api.ProcessState_PROCESS_STATE_CREATED
+	c.mu.Unlock()
+	return &api.CreateContainerResponse{User: c.user, Pid: uint32(c.init.pid())}, nil
+}
+
+func checkCreate(req *api.CreateContainerRequest) (*specs.Spec, error) {
+	if err := checkID("container id", req.Id); err != nil {
+		return nil, err
+	}
+	if n := len(req.Layers); n == 0 || n > maxLayers {
+		return nil, invalid("%d layers: want 1 to %d", n, maxLayers)
+	}
+	for i, l := range req.Layers {
+		if l.GetDisk() == nil || l.FsType != "ext4" {
+			return nil, invalid("layer %d: want an ext4 disk with an address", i)
+		}
+	}
+	if req.OutputWindow > maxWindow {
+		return nil, invalid("output window of %d bytes: at most %d", req.OutputWindow, maxWindow)
+	}
+	if err := checkMounts(req.Mounts); err != nil {
+		return nil, err
+	}
+	return parseSpec(req.Spec)
+}
+
+// reserve takes the id, so that a second request of it fails at once.
+func (a *Agent) reserve(c *container) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.poweringOff {
+		return wrongState("the VM is shutting down")
+	}
+	if a.containers[c.id] != nil {
+		return status.Errorf(codes.AlreadyExists, "container %q exists", c.id)
+	}
+	a.containers[c.id] = c
+	return nil
+}
+
+func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req *api.CreateContainerRequest) error {
+	if err := a.mountRootfs(ctx, c, req.Layers); err != nil {
+		return err
+	}
+	if err := c.resolveUser(req.User); err != nil {
+		return err
+	}
+	pidNamespace, err := a.pidNamespace(req.PidMode, req.PidTarget)
+	if err != nil {
+		return err
+	}
+	if err := a.addMounts(ctx, c, spec, req.Mounts); err != nil {
+		return err
+	}
+	c.completeSpec(spec, req, pidNamespace)
+	if err := writeJSON(filepath.Join(c.dir(), "config.json"), spec); err != nil {
+		return err
+	}
+	c.init, err = a.launch(ctx, c, launch{
+		dir: c.dir(), terminal: req.Terminal, stdin: req.Stdin, window: int(req.OutputWindow),
+		onEnd: func(exit *api.Exit) { a.initEnded(c, exit) },
+	})
+	return launchError(err, spec.Process.Args[0])
+}
+
+func (c *container) resolveUser(u *api.User) error {
+	if u == nil {
+		u = &api.User{}
+	}
+	resolved, err := users.Resolve(c.rootfs(), users.Request{
+		User: u.User, UID: u.Uid, GID: u.Gid, Supplemental: u.SupplementalGroups,
+		Strict: u.StrictGroups, NotRoot: u.MustNotBeRoot,
+	})
+	if errors.Is(err, users.ErrRoot) {
+		return wrongState("%v", err)
+	}
+	if err != nil {
+		return invalid("%v", err)
+	}
+	c.user = &api.ResolvedUser{Uid: resolved.UID, Gid: resolved.GID, Groups: resolved.Groups}
+	return nil
+}
+
+// launchError tells a program that cannot be run from other failures of the runtime.
+func launchError(err error, program string) error {
+	var failed *crun.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	return status.Errorf(codes.InvalidArgument, "cannot run %q in the container: %v", program, failed)
+}
+
+// launch says how to start a process; processFile is set for an exec.
+type launch struct {
+	dir             string // for the runtime's files
+	processFile     string
+	terminal, stdin bool
+	window          int
+	onEnd           func(*api.Exit)
+}
+
+// launch starts an init or exec process, whose stdio and end it then follows.
+func (a *Agent) launch(ctx context.Context, c *container, l launch) (_ *process, err error) {
+	p, child, err := newProcess(l.terminal, l.stdin, l.window)
+	if err != nil {
+		return nil, fmt.Errorf("make the process's stdio: %w", err)
+	}
+	defer child.close()
+	defer func() {
+		if err != nil {
+			p.discard()
+		}
+	}()
+	start := crun.Process{Dir: l.dir, Stdio: child}
+	var terminal *console
+	if l.terminal {
+		start.Console = filepath.Join(l.dir, "tty")
+		if terminal, err = listenConsole(start.Console); err != nil {
+			return nil, err
+		}
+		defer os.Remove(start.Console)
+		defer terminal.close()
+	}
+	var proc *reaper.Process
+	if l.processFile == "" {
+		proc, err = a.runtime.Create(ctx, c.id, c.dir(), start)
+	} else {
+		proc, err = a.runtime.Exec(ctx, c.id, l.processFile, start)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if terminal != nil {
+		master, err := terminal.receive(ctx)
+		if err != nil {
+			a.reaper.Signal(proc, unix.SIGKILL)
+			return nil, err
+		}
+		p.attachTerminal(master, l.stdin)
+	}
+	p.follow(proc, l.onEnd)
+	return p, nil
+}

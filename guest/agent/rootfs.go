@@ -1,0 +1,61 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/guest/api"
+)
+
+// maxLayers is overlayfs's limit of lower directories.
+const maxLayers = 500
+
+// mountRootfs mounts the image's layers and an overlay of them with the
+// container's own writable directory. Writes of a read-only container fail by
+// the runtime's remount; mount points must still be made in it.
+func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Layer) error {
+	lowers := make([]string, len(layers))
+	group, groupCtx := errgroup.WithContext(ctx)
+	mounted := make([]bool, len(layers))
+	for i, layer := range layers {
+		group.Go(func() (err error) {
+			lowers[i], err = a.disks.Mount(groupCtx, diskAddress(layer.Disk), layer.FsType, true)
+			mounted[i] = err == nil
+			return err
+		})
+	}
+	err := group.Wait()
+	for i, ok := range mounted {
+		if ok {
+			c.disks = append(c.disks, diskAddress(layers[i].Disk))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("mount the image's layers: %w", err)
+	}
+	slices.Reverse(lowers) // overlayfs wants the topmost first
+	upper, work := filepath.Join(c.writable(), "u"), filepath.Join(c.writable(), "w")
+	for _, dir := range []string{upper, work, c.rootfs()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make the container's writable layer: %w", err)
+		}
+	}
+	// volatile: the writable layer does not outlive the VM, so nothing need be synced for its sake.
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile", strings.Join(lowers, ":"), upper, work)
+	if len(options) >= os.Getpagesize() {
+		return invalid("%d layers are too many for one overlay", len(layers))
+	}
+	if err := unix.Mount("overlay", c.rootfs(), "overlay", 0, options); err != nil {
+		return fmt.Errorf("mount the overlay of %d layers: %w", len(layers), err)
+	}
+	return nil
+}

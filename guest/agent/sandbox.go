@@ -1,0 +1,176 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/paddock-run/paddock/guest/agent/disk"
+	"github.com/paddock-run/paddock/guest/agent/netconf"
+	"github.com/paddock-run/paddock/guest/agent/reaper"
+	"github.com/paddock-run/paddock/guest/api"
+)
+
+// Where the pod's things are in the guest.
+const (
+	runDir      = "/run/paddock"
+	sandboxDir  = runDir + "/sandbox"
+	sharesDir   = runDir + "/shares"
+	tmpfsDir    = runDir + "/tmpfs"
+	scratchDir  = "/s" // short: overlayfs limits the length of its options
+	volumesDir  = scratchDir + "/v"
+	upperDir    = scratchDir + "/c"
+	defaultShm  = 64 << 20
+	maxHostname = 64
+)
+
+// sandbox is what ConfigureSandbox set.
+type sandbox struct {
+	// mu serialises configuration and what belongs to the pod as a whole.
+	mu      sync.Mutex
+	request *api.ConfigureSandboxRequest // nil until configured
+	pause   *reaper.Process              // first process of the shared PID namespace, once wanted
+	usage   usageCache
+}
+
+// ConfigureSandbox makes the VM the pod's.
+func (a *Agent) ConfigureSandbox(ctx context.Context, req *api.ConfigureSandboxRequest) (*api.ConfigureSandboxResponse, error) {
+	s := &a.sandbox
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.request != nil {
+		if proto.Equal(s.request, req) {
+			return &api.ConfigureSandboxResponse{}, nil
+		}
+		return nil, wrongState("the sandbox is configured already, and differently")
+	}
+	if err := checkSandbox(req); err != nil {
+		return nil, err
+	}
+	steps := []struct {
+		what string
+		do   func() error
+	}{
+		{"mount the scratch disk", func() error { return a.mountScratch(ctx, req.Scratch) }},
+		{"set the hostname", func() error { return unix.Sethostname([]byte(req.Hostname)) }},
+		{"write the pod's files", func() error { return writeSandboxFiles(req) }},
+		{"mount the pod's /dev/shm", func() error { return mountShm(req.ShmBytes) }},
+		{"configure the network", func() error { return netconf.Apply(ctx, req.Network) }},
+		{"set sysctls", func() error { return setSysctls(req.Sysctls) }},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			return nil, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	s.request = proto.Clone(req).(*api.ConfigureSandboxRequest)
+	return &api.ConfigureSandboxResponse{}, nil
+}
+
+func checkSandbox(req *api.ConfigureSandboxRequest) error {
+	if len(req.Hostname) > maxHostname || strings.ContainsAny(req.Hostname, " \n\t/") {
+		return invalid("hostname %q: want at most %d characters without spaces", req.Hostname, maxHostname)
+	}
+	for name := range req.Sysctls {
+		if _, err := sysctlPath(name); err != nil {
+			return err
+		}
+	}
+	if err := netconf.Check(req.Network); err != nil {
+		return invalid("network: %v", err)
+	}
+	return nil
+}
+
+// mountScratch mounts the scratch disk, or a tmpfs for a pod without one. A
+// repeat after a failed later step finds it mounted.
+func (a *Agent) mountScratch(ctx context.Context, addr *api.DiskAddress) error {
+	if err := os.MkdirAll(scratchDir, 0o755); err != nil {
+		return err
+	}
+	if isMountPoint(scratchDir) {
+		return nil
+	}
+	if addr == nil {
+		if err := unix.Mount("tmpfs", scratchDir, "tmpfs", 0, "mode=0755"); err != nil {
+			return err
+		}
+	} else {
+		target, err := a.disks.Mount(ctx, diskAddress(addr), "ext4", false)
+		if err != nil {
+			return err
+		}
+		if err := unix.Mount(target, scratchDir, "", unix.MS_BIND, ""); err != nil {
+			a.disks.Release(diskAddress(addr))
+			return err
+		}
+	}
+	for _, dir := range []string{volumesDir, upperDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func diskAddress(a *api.DiskAddress) disk.Address {
+	return disk.Address{Controller: a.GetController(), LUN: a.GetLun()}
+}
+
+func isMountPoint(dir string) bool {
+	var here, above unix.Stat_t
+	if unix.Lstat(dir, &here) != nil || unix.Lstat(filepath.Dir(dir), &above) != nil {
+		return false
+	}
+	return here.Dev != above.Dev
+}
+
+func mountShm(size uint64) error {
+	if size == 0 {
+		size = defaultShm
+	}
+	dir := filepath.Join(sandboxDir, "shm")
+	if isMountPoint(dir) {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount("shm", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, fmt.Sprintf("mode=1777,size=%d", size))
+}
+
+var sysctlName = regexp.MustCompile(`^[a-zA-Z0-9_-]+([./][a-zA-Z0-9_.:@-]+)+$`)
+
+// sysctlPath is the file of a sysctl. The kernel is the pod's own, so every
+// name is allowed. As sysctl(8): a name whose first separator is a slash keeps its dots.
+func sysctlPath(name string) (string, error) {
+	if len(name) > 256 || !sysctlName.MatchString(name) || strings.Contains(name, "..") {
+		return "", invalid("sysctl %q: not a valid name", name)
+	}
+	if i := strings.IndexAny(name, "./"); name[i] == '.' {
+		name = strings.NewReplacer(".", "/", "/", ".").Replace(name)
+	}
+	return filepath.Join("/proc/sys", name), nil
+}
+
+func setSysctls(sysctls map[string]string) error {
+	for name, value := range sysctls {
+		path, err := sysctlPath(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+			return invalid("sysctl %s=%q: %v", name, value, err)
+		}
+	}
+	return nil
+}

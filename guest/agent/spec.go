@@ -1,0 +1,110 @@
+//go:build linux
+
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/paddock-run/paddock/guest/api"
+)
+
+// specDefaults are what an exec inherits from its container.
+type specDefaults struct{ process specs.Process }
+
+// parseSpec decodes the host's part of a container's specification.
+func parseSpec(raw []byte) (*specs.Spec, error) {
+	spec := &specs.Spec{}
+	if err := json.Unmarshal(raw, spec); err != nil {
+		return nil, invalid("spec: %v", err)
+	}
+	if spec.Process == nil || len(spec.Process.Args) == 0 || spec.Process.Args[0] == "" {
+		return nil, invalid("spec: process.args is empty")
+	}
+	if spec.Process.Cwd == "" {
+		spec.Process.Cwd = "/"
+	}
+	if !filepath.IsAbs(spec.Process.Cwd) {
+		return nil, invalid("spec: process.cwd %q is not absolute", spec.Process.Cwd)
+	}
+	if spec.Linux == nil {
+		spec.Linux = &specs.Linux{}
+	}
+	return spec, nil
+}
+
+// completeSpec fills in what is the agent's to say.
+func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerRequest, pidNamespace *specs.LinuxNamespace) {
+	spec.Root = &specs.Root{Path: c.rootfs(), Readonly: req.ReadOnlyRootfs}
+	spec.Hooks = nil
+	spec.Hostname, spec.Domainname = "", "" // the VM's
+	spec.Process.Terminal = req.Terminal
+	spec.Process.User.UID, spec.Process.User.GID = c.user.Uid, c.user.Gid
+	spec.Process.User.AdditionalGids = c.user.Groups
+	// The VM is the pod: its network, IPC and host name are the container's.
+	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace}}
+	if pidNamespace != nil {
+		spec.Linux.Namespaces = append(spec.Linux.Namespaces, *pidNamespace)
+	}
+	spec.Linux.CgroupsPath = "/pod/" + c.id
+	spec.Linux.Sysctl = nil // the sandbox's
+	spec.Linux.UIDMappings, spec.Linux.GIDMappings = nil, nil
+	for _, m := range req.Mounts {
+		switch m.Propagation {
+		case api.Propagation_PROPAGATION_RSHARED:
+			spec.Linux.RootfsPropagation = "rshared"
+		case api.Propagation_PROPAGATION_RSLAVE:
+			if spec.Linux.RootfsPropagation != "rshared" {
+				spec.Linux.RootfsPropagation = "rslave"
+			}
+		}
+	}
+	c.spec = specDefaults{process: *spec.Process}
+}
+
+// execProcess decodes an exec's process and fills what it leaves open from the container's.
+func (d specDefaults) execProcess(raw []byte, terminal bool, width, height uint32) (*specs.Process, error) {
+	p := &specs.Process{}
+	if err := json.Unmarshal(raw, p); err != nil {
+		return nil, invalid("process: %v", err)
+	}
+	if len(p.Args) == 0 || p.Args[0] == "" {
+		return nil, invalid("process: args is empty")
+	}
+	if p.Cwd == "" {
+		p.Cwd = d.process.Cwd
+	}
+	if p.Env == nil {
+		p.Env = d.process.Env
+	}
+	if p.User.UID == 0 && p.User.GID == 0 && p.User.AdditionalGids == nil {
+		p.User = d.process.User
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = d.process.Capabilities
+	}
+	if p.Rlimits == nil {
+		p.Rlimits = d.process.Rlimits
+	}
+	if p.OOMScoreAdj == nil {
+		p.OOMScoreAdj = d.process.OOMScoreAdj
+	}
+	p.NoNewPrivileges = p.NoNewPrivileges || d.process.NoNewPrivileges
+	p.Terminal = terminal
+	if terminal && width > 0 && height > 0 {
+		p.ConsoleSize = &specs.Box{Width: uint(width), Height: uint(height)}
+	}
+	return p, nil
+}
+
+func writeJSON(path string, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
+	}
+	return os.WriteFile(path, raw, 0o600)
+}
