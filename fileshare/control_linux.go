@@ -1,0 +1,153 @@
+package fileshare
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The control protocol: one request and one answer a connection, each a packet
+// of JSON on a SOCK_SEQPACKET socket. Only root can connect.
+
+// maxControl bounds a packet, in bytes.
+const maxControl = 16 << 10
+
+const controlSocket = "control.sock"
+
+type controlOp string
+
+const (
+	opPing   controlOp = "ping"
+	opAdd    controlOp = "add" // with the share's root as a descriptor
+	opRemove controlOp = "remove"
+	opList   controlOp = "list"
+)
+
+type controlRequest struct {
+	Op       controlOp `json:"op"`
+	ShareID  string    `json:"shareID,omitempty"`
+	ReadOnly bool      `json:"readOnly,omitempty"`
+}
+
+type controlReply struct {
+	Error  string   `json:"error,omitempty"`
+	Info   Info     `json:"info"`
+	Shares []string `json:"shares,omitempty"`
+}
+
+// call sends one request to the server whose files are in dir; fd, if not -1, goes with it.
+func call(ctx context.Context, dir string, req controlRequest, fd int) (controlReply, error) {
+	conn, err := dialControl(ctx, dir)
+	if err != nil {
+		return controlReply{}, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	data, err := json.Marshal(req)
+	if err != nil {
+		return controlReply{}, err
+	}
+	var rights []byte
+	if fd >= 0 {
+		rights = unix.UnixRights(fd)
+	}
+	if _, _, err := conn.WriteMsgUnix(data, rights, nil); err != nil {
+		return controlReply{}, errors.Join(err, ctx.Err())
+	}
+	buf := make([]byte, maxControl)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return controlReply{}, errors.Join(err, ctx.Err())
+	}
+	var reply controlReply
+	if err := json.Unmarshal(buf[:n], &reply); err != nil {
+		return controlReply{}, fmt.Errorf("decode the share server's answer: %w", err)
+	}
+	if reply.Error != "" {
+		return reply, errors.New(reply.Error)
+	}
+	return reply, nil
+}
+
+// shortPath calls fn with a path of dir/name that fits a socket address, however long dir is.
+func shortPath(dir, name string, fn func(path string) error) error {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(fd)
+	return fn(filepath.Join("/proc/self/fd", strconv.Itoa(fd), name))
+}
+
+func dialControl(ctx context.Context, dir string) (conn *net.UnixConn, err error) {
+	err = shortPath(dir, controlSocket, func(path string) error {
+		c, err := (&net.Dialer{}).DialContext(ctx, "unixpacket", path)
+		if err == nil {
+			conn = c.(*net.UnixConn)
+		}
+		return err
+	})
+	return conn, err
+}
+
+// listenControl makes the server's socket, for the server to inherit.
+func listenControl(dir string) (file *os.File, err error) {
+	err = shortPath(dir, controlSocket, func(path string) error {
+		l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		l.SetUnlinkOnClose(false)
+		if err := os.Chmod(path, 0o600); err != nil {
+			return err
+		}
+		file, err = l.File()
+		return err
+	})
+	return file, err
+}
+
+// receive reads one request and the descriptor that came with it, or -1.
+func receive(conn *net.UnixConn) (req controlRequest, fd int, err error) {
+	buf, oob := make([]byte, maxControl), make([]byte, unix.CmsgSpace(4))
+	n, oobn, _, _, err := conn.ReadMsgUnix(buf, oob)
+	if err != nil {
+		return req, -1, err
+	}
+	fd = -1
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return req, -1, err
+	}
+	for _, m := range messages {
+		fds, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			continue
+		}
+		for _, got := range fds {
+			unix.CloseOnExec(got)
+			if fd >= 0 {
+				unix.Close(got)
+				continue
+			}
+			fd = got
+		}
+	}
+	if err := json.Unmarshal(buf[:n], &req); err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return req, -1, fmt.Errorf("decode control request: %w", err)
+	}
+	return req, fd, nil
+}

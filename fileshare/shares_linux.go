@@ -1,0 +1,188 @@
+package fileshare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/fileshare/posix"
+	"github.com/paddock-run/paddock/fileshare/session"
+)
+
+// maxShares bounds the shares of one sandbox.
+const maxShares = 1024
+
+// shareServer is the state of a server process.
+type shareServer struct {
+	guest  *guestLink
+	budget *posix.Budget
+
+	mu     sync.Mutex
+	shares map[string]*share // guarded by mu
+}
+
+// share is one share in service.
+type share struct {
+	id       string
+	readOnly bool
+	root     unix.Stat_t
+	fs       *posix.FS
+	session  *session.Server
+	guest    *guestLink
+	ended    chan struct{} // closed by end
+
+	mu sync.Mutex
+	// what follows is guarded by mu
+	conn net.Conn // nil while there is no stream
+	over bool
+}
+
+func (s *shareServer) add(ctx context.Context, req controlRequest, root int) (Info, error) {
+	if err := checkID("share id", req.ShareID); err != nil {
+		return Info{}, err
+	}
+	if root < 0 {
+		return Info{}, errors.New("add without a descriptor of the share's root")
+	}
+	sh, err := s.enter(req, root)
+	if err != nil {
+		return Info{}, err
+	}
+	if err := sh.connect(ctx); err != nil {
+		if !sh.wasUsed() {
+			s.remove(req.ShareID)
+		}
+		return Info{}, err
+	}
+	return Info{RootIsFile: sh.fs.RootIsFile(), MaxWrite: session.MaxWrite}, nil
+}
+
+// enter finds the share or makes it, without a stream.
+func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(root, &st); err != nil {
+		return nil, fmt.Errorf("stat the share's root: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh := s.shares[req.ShareID]; sh != nil {
+		if sh.readOnly != req.ReadOnly || sh.root.Dev != st.Dev || sh.root.Ino != st.Ino {
+			return nil, errors.New("the id is in use for another host path or mode")
+		}
+		return sh, nil
+	}
+	if len(s.shares) >= maxShares {
+		return nil, fmt.Errorf("the sandbox has %d shares already", maxShares)
+	}
+	fs, err := posix.New(posix.Config{Root: root, ReadOnly: req.ReadOnly, FDDir: confinedFDDir, Budget: s.budget})
+	if err != nil {
+		return nil, err
+	}
+	sh := &share{
+		id: req.ShareID, readOnly: req.ReadOnly, root: st,
+		fs: fs, session: session.New(fs), guest: s.guest, ended: make(chan struct{}),
+	}
+	s.shares[sh.id] = sh
+	return sh, nil
+}
+
+func (s *shareServer) remove(id string) {
+	s.mu.Lock()
+	sh := s.shares[id]
+	delete(s.shares, id)
+	s.mu.Unlock()
+	if sh != nil {
+		sh.end()
+	}
+}
+
+func (s *shareServer) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]string, 0, len(s.shares))
+	for id := range s.shares {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// connect opens the stream and serves it, unless one is in service.
+func (sh *share) connect(ctx context.Context) error {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.over {
+		return errors.New("the share has been removed")
+	}
+	if sh.conn != nil {
+		return nil
+	}
+	conn, err := sh.guest.dial(ctx, sh.id)
+	if err != nil {
+		return err
+	}
+	sh.conn = conn
+	go sh.serve(conn)
+	return nil
+}
+
+func (sh *share) wasUsed() bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.conn != nil
+}
+
+// serve answers a stream's requests. A stream that breaks is opened again; one
+// that the guest ends in order is not: it has unmounted.
+func (sh *share) serve(conn net.Conn) {
+	err := sh.session.Serve(conn)
+	conn.Close()
+	sh.mu.Lock()
+	if sh.conn == conn {
+		sh.conn = nil
+	}
+	over := sh.over
+	sh.mu.Unlock()
+	if over || errors.Is(err, io.EOF) {
+		return
+	}
+	klog.ErrorS(err, "Share lost its stream", "share", sh.id)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		select {
+		case <-sh.ended:
+			return
+		case <-time.After(pause):
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		err := sh.connect(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		klog.ErrorS(err, "Reopen the stream of a share", "share", sh.id)
+	}
+}
+
+// end closes the share: its stream, then, when no request is at work, its files.
+func (sh *share) end() {
+	sh.mu.Lock()
+	sh.over = true
+	conn := sh.conn
+	sh.conn = nil
+	sh.mu.Unlock()
+	close(sh.ended)
+	sh.fs.Stop()
+	if conn != nil {
+		conn.Close()
+	}
+	go func() {
+		sh.session.Wait()
+		sh.fs.Close()
+	}()
+}
