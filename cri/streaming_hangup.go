@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 )
 
 // cancelOnHangup ends a request's context when its client goes away. net/http
@@ -16,7 +17,11 @@ func cancelOnHangup(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		next.ServeHTTP(&hangupWriter{ResponseWriter: w, cancel: cancel}, r.WithContext(ctx))
+		hw := &hangupWriter{ResponseWriter: w, cancel: cancel}
+		if strings.HasPrefix(strings.ToUpper(r.Header.Get("Upgrade")), "SPDY/") {
+			hw.spdy = &goAwayWatch{cancel: cancel}
+		}
+		next.ServeHTTP(hw, r.WithContext(ctx))
 	})
 }
 
@@ -24,6 +29,7 @@ func cancelOnHangup(next http.Handler) http.Handler {
 type hangupWriter struct {
 	http.ResponseWriter
 	cancel context.CancelFunc
+	spdy   *goAwayWatch // nil for other protocols
 }
 
 // Unwrap lets http.ResponseController reach the writer below.
@@ -42,7 +48,7 @@ func (w *hangupWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &hangupConn{Conn: conn, ahead: rw.Reader, cancel: w.cancel}
+	c := &hangupConn{Conn: conn, ahead: rw.Reader, cancel: w.cancel, spdy: w.spdy}
 	return c, bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c)), nil
 }
 
@@ -52,10 +58,14 @@ type hangupConn struct {
 	net.Conn
 	ahead  *bufio.Reader
 	cancel context.CancelFunc
+	spdy   *goAwayWatch
 }
 
 func (c *hangupConn) Read(p []byte) (int, error) {
 	n, err := c.ahead.Read(p)
+	if c.spdy != nil {
+		c.spdy.observe(p[:n])
+	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.cancel()
 	}
