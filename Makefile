@@ -24,19 +24,16 @@ deps: ## Install the Debian packages needed (apt-get, as root)
 build: build/paddock build/paddock-agent ## Build the daemon and the guest's agent
 
 # Go itself knows what is out of date, so these always ask it.
-.PHONY: build/paddock build/paddock-agent build/paddock-modprobe
+.PHONY: build/paddock build/paddock-agent
 build/paddock:
 	@mkdir -p build
 	$(STATIC) -o $@ ./cmd/paddock
 build/paddock-agent:
 	@mkdir -p build
 	$(GUEST) -o $@ ./cmd/paddock-agent
-build/paddock-modprobe:
-	@mkdir -p build
-	$(GUEST) -o $@ ./guest/image/modprobe
 
 .PHONY: guest
-guest: build/paddock-agent build/paddock-modprobe ## Build the guest image: build/guest
+guest: build/paddock-agent ## Build the guest image: build/guest
 	go run ./guest/image/mkguest
 
 .PHONY: generate

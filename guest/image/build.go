@@ -25,19 +25,17 @@ const (
 
 // Options of a build. All paths are on this machine.
 type Options struct {
-	Out      string    // directory for the results
-	Cache    string    // directory for downloads, kept between builds
-	Agent    string    // the agent's program, static, for the guest
-	Modprobe string    // the module loader's, likewise
-	Mirror   string    // base URL of the Debian archives, e.g. http://deb.debian.org
-	Log      io.Writer // progress, for people
+	Out    string    // directory for the results
+	Cache  string    // directory for downloads, kept between builds
+	Agent  string    // the agent's program, static, for the guest
+	Mirror string    // base URL of the Debian archives, e.g. http://deb.debian.org
+	Log    io.Writer // progress, for people
 }
 
 // Manifest describes a build: the inputs, and the files they gave.
 type Manifest struct {
 	Packages []Package `json:"packages"`
 	Agent    string    `json:"agentSHA256"`
-	Modprobe string    `json:"modprobeSHA256"`
 	Kernel   string    `json:"kernelRelease"`
 	Files    []File    `json:"files"`
 }
@@ -74,9 +72,6 @@ func Build(ctx context.Context, o Options) (Manifest, error) {
 	if m.Agent, err = sha256File(o.Agent); err != nil {
 		return m, fmt.Errorf("agent (build it with `make build/paddock-agent`): %w", err)
 	}
-	if m.Modprobe, err = sha256File(o.Modprobe); err != nil {
-		return m, fmt.Errorf("modprobe (build it with `make build/paddock-modprobe`): %w", err)
-	}
 	root, err := os.MkdirTemp(o.Cache, "root-")
 	if err != nil {
 		return m, err
@@ -105,7 +100,7 @@ func assemble(m *Manifest, root string, o Options) error {
 		return fmt.Errorf("kernel %s: %w", set.release, err)
 	}
 	var initrd bytes.Buffer
-	if err := writeInitrd(&initrd, root, o.Agent, o.Modprobe); err != nil {
+	if err := writeInitrd(&initrd, root, o.Agent); err != nil {
 		return err
 	}
 	for name, data := range map[string][]byte{KernelFile: bzImage, ELFKernelFile: vmlinux, InitrdFile: initrd.Bytes()} {

@@ -33,7 +33,7 @@ func TestBuild(t *testing.T) {
 	build := func() (Manifest, string) {
 		out := t.TempDir()
 		m, err := Build(ctx, Options{
-			Out: out, Cache: "../../.cache/guest", Agent: program, Modprobe: program,
+			Out: out, Cache: "../../.cache/guest", Agent: program,
 			Mirror: "http://deb.debian.org", Log: testWriter{t},
 		})
 		if err != nil {

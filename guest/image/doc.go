@@ -2,18 +2,18 @@
 //
 // Inputs are Debian packages (the cloud kernel, which carries both the virtio
 // and the Hyper-V drivers, and crun with the libraries it needs) and Paddock's
-// own agent and modprobe. Packages are downloaded and unpacked, never installed. The same
+// own agent. Packages are downloaded and unpacked, never installed. The same
 // inputs give the same bytes: the archive is sorted, times and owners are
 // zero, inode numbers count up, and compression runs on one thread.
 //
 //	packages (apt)  ──▶ files ──┬─▶ vmlinuz, vmlinux (the ELF inside it, for PVH boot)
-//	our programs    ────────────┴─▶ initrd.img (cpio, zstd) ──▶ manifest.json
+//	paddock-agent   ────────────┴─▶ initrd.img (cpio, zstd) ──▶ manifest.json
 //
 // In the initrd:
 //
 //	/init                       the agent
 //	/usr/bin/crun               the OCI runtime, with its libraries and ld.so
-//	/usr/sbin/modprobe          called by the kernel to load a module on demand: see modprobe
+//	/usr/sbin/modprobe          a link to the agent, which the kernel calls to load a module on demand
 //	/lib/modules/<release>/...  the modules of modules.go and what they depend on
 //	/etc/paddock/modules        paths to load at boot on every hypervisor, in order
 //	                            (of those that lack their hardware, loading fails with ENODEV: no error)

@@ -14,16 +14,14 @@ import (
 )
 
 // writeInitrd assembles the archive from the unpacked packages in root and the
-// programs of our own, and writes it compressed.
-func writeInitrd(w io.Writer, root, agent, modprobe string) error {
+// agent's program, and writes it compressed.
+func writeInitrd(w io.Writer, root, agent string) error {
 	a := newArchive()
 	addSkeleton(a)
 	if err := addFile(a, "/init", 0o755, agent); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	if err := addFile(a, "/usr/sbin/modprobe", 0o755, modprobe); err != nil {
-		return fmt.Errorf("modprobe: %w", err)
-	}
+	a.symlink("/usr/sbin/modprobe", "/init")
 	if err := addRuntime(a, root); err != nil {
 		return err
 	}
