@@ -1,12 +1,15 @@
 //go:build linux
 
 // Command paddock-agent is PID 1 of a utility VM. Run with the argument
-// "pause" it is PID 1 of a pod's shared PID namespace instead, which only reaps.
+// "pause" it is PID 1 of a pod's shared PID namespace instead, which only
+// reaps; run as "modprobe" it loads a kernel module for the kernel.
 package main
 
 import (
 	"context"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"k8s.io/klog/v2"
 
@@ -16,6 +19,9 @@ import (
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "modprobe" {
+		modprobe(os.Args[1:])
+	}
 	if len(os.Args) > 1 && os.Args[1] == agent.PauseArg {
 		reaper.Start()
 		select {}
@@ -35,4 +41,17 @@ func run() error {
 		return err
 	}
 	return agent.New(reaper.Start()).Listen(context.Background())
+}
+
+// modprobe is called by the kernel as: modprobe -q -- <name or alias>.
+func modprobe(args []string) {
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			continue
+		}
+		if err := boot.Modprobe(arg); err != nil {
+			os.Exit(1)
+		}
+	}
+	os.Exit(0)
 }

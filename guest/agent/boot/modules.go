@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,8 @@ import (
 const (
 	moduleList       = "/etc/paddock/modules"
 	hypervModuleList = "/etc/paddock/modules.hyperv"
+	moduleDeps       = "/etc/paddock/modules.dep"
+	moduleAliases    = "/etc/paddock/modules.alias"
 )
 
 // loadModules loads what the image lists for this hypervisor.
@@ -55,6 +58,38 @@ func loadList(list string) error {
 		}
 		return true
 	})
+}
+
+// Modprobe loads the modules of a name or device alias, as the kernel asks for
+// them at run time.
+func Modprobe(alias string) error {
+	alias = strings.ReplaceAll(alias, "-", "_")
+	var failed error
+	err := eachLine(moduleAliases, func(line string) bool {
+		pattern, path, ok := strings.Cut(line, " ")
+		matched, _ := filepath.Match(strings.ReplaceAll(pattern, "-", "_"), alias)
+		if ok && matched {
+			failed = errors.Join(failed, loadWithDeps(strings.TrimSpace(path)))
+		}
+		return true
+	})
+	return errors.Join(err, failed)
+}
+
+func loadWithDeps(module string) error {
+	err := eachLine(moduleDeps, func(line string) bool {
+		path, deps, _ := strings.Cut(line, ":")
+		if path != module {
+			return true
+		}
+		for _, dep := range strings.Fields(deps) {
+			if err := loadModule(dep); err != nil {
+				logf("load module %s for %s: %v", dep, module, err)
+			}
+		}
+		return false
+	})
+	return errors.Join(err, loadModule(module))
 }
 
 // eachLine calls f with every line that says something until f answers false;
