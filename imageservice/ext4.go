@@ -76,7 +76,10 @@ func (u ext4Unpacker) write(open OpenLayer, dst *os.File, plan *tarPlan) error {
 	if err != nil {
 		return converterError(err)
 	}
-	return disk.finish()
+	if err := disk.finish(); err != nil {
+		return err
+	}
+	return padInodeBitmaps(dst)
 }
 
 // errStopped: the converter gave up, there is no use in rewriting on.

@@ -8,6 +8,8 @@ import (
 // flights lets callers who want the same thing share one run of the work. The
 // work's context ends when the last of them has gone.
 type flights struct {
+	running sync.WaitGroup
+
 	mu   sync.Mutex
 	open map[string]*flight
 }
@@ -48,12 +50,12 @@ func (f *flights) start(ctx context.Context, key string, work func(context.Conte
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	fl := &flight{done: make(chan struct{}), cancel: cancel}
 	f.open[key] = fl
-	go func() {
+	f.running.Go(func() {
 		defer cancel()
 		fl.image, fl.err = work(ctx)
 		f.forget(key, fl)
 		close(fl.done)
-	}()
+	})
 	return fl
 }
 
@@ -77,3 +79,6 @@ func (f *flights) forget(key string, fl *flight) {
 		delete(f.open, key)
 	}
 }
+
+// wait waits for all work to end.
+func (f *flights) wait() { f.running.Wait() }

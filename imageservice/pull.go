@@ -119,30 +119,33 @@ func (p *pull) fetchLayers(ctx context.Context, from remotes.Fetcher, img *loade
 		return err
 	}
 	unpacker, unpack := s.unpackers[p.ns.os]
-	fetches, fctx := errgroup.WithContext(ctx)
+	// The first failure ends all the others; its cause is what is told.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var fetches, unpacks errgroup.Group
 	fetches.SetLimit(s.cfg.MaxConcurrentDownloads)
-	unpacks, uctx := errgroup.WithContext(fctx)
 	for i, layer := range img.layers {
 		fetches.Go(func() error {
-			if err := s.fetch(fctx, from, layer); err != nil {
-				return fmt.Errorf("layer %d of %d: %w", i+1, len(img.layers), err)
+			if err := s.fetch(ctx, from, layer); err != nil {
+				cancel(fmt.Errorf("layer %d of %d: %w", i+1, len(img.layers), err))
+				return err
 			}
 			if unpack {
-				unpacks.Go(func() error { return s.ensureLayer(uctx, unpacker, layer, img.diffIDs()[i]) })
+				unpacks.Go(func() error {
+					err := s.ensureLayer(ctx, unpacker, layer, img.diffIDs()[i])
+					if err != nil {
+						cancel(err)
+					}
+					return err
+				})
 			}
 			return nil
 		})
 	}
-	ferr := fetches.Wait()
-	return firstCause(ferr, unpacks.Wait())
-}
-
-// firstCause picks the error that is not merely the other's cancellation.
-func firstCause(a, b error) error {
-	if a == nil || (errors.Is(a, context.Canceled) && b != nil) {
-		return b
+	if err := errors.Join(fetches.Wait(), unpacks.Wait()); err != nil {
+		return context.Cause(ctx)
 	}
-	return a
+	return nil
 }
 
 // checkSpace refuses a pull that cannot fit, before it fills the disk.

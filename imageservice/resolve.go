@@ -74,7 +74,7 @@ func (s *Store) fetchManifest(ctx context.Context, from remotes.Fetcher, ref str
 		if err == nil {
 			return img, s.link(ctx, desc.Digest, map[string]digest.Digest{"m.0": c.Digest})
 		}
-		if c.Platform != nil || classOf(err) != nil || !isNoPlatform(err) {
+		if c.Platform != nil || !isNoPlatform(err) {
 			return nil, err
 		}
 		have = append(have, "an unlabelled one of another platform")

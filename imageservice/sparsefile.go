@@ -23,7 +23,7 @@ func (s *sparseFile) Write(p []byte) (int, error) {
 	for done < len(p) {
 		n := min(len(p)-done, holeSize-int(s.pos%holeSize))
 		chunk := p[done : done+n]
-		if n < holeSize || s.pos < s.end || !bytes.Equal(chunk, zeros[:]) {
+		if s.pos < s.end || !bytes.Equal(chunk, zeros[:n]) {
 			// Take what follows up to the next run of zeros along.
 			for next := done + n; next+holeSize <= len(p) && (s.pos < s.end || !bytes.Equal(p[next:next+holeSize], zeros[:])); next += holeSize {
 				chunk = p[done : next+holeSize]

@@ -98,8 +98,12 @@ func open(cfg Config) (*Store, error) {
 	}, nil
 }
 
-// Close closes the store. No call may be under way.
-func (s *Store) Close() error { return s.bolt.Close() }
+// Close closes the store, once pulls that were given up have ended. No other
+// call may be under way.
+func (s *Store) Close() error {
+	s.pulls.wait()
+	return s.bolt.Close()
+}
 
 // Get implements Service.
 func (s *Store) Get(ctx context.Context, refOrID string, os guest.OS) (Image, error) {
