@@ -55,4 +55,7 @@ import (
  _ "golang.org/x/sys/unix"
  _ "google.golang.org/protobuf/proto"
  _ "k8s.io/client-go/tools/remotecommand"
+ _ "k8s.io/client-go/tools/portforward"
+ _ "k8s.io/utils/exec"
+ _ "github.com/gorilla/websocket"
 )
