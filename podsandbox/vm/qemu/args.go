@@ -1,0 +1,144 @@
+package qemu
+
+import (
+	"fmt"
+	"strings"
+)
+
+const mib = 1 << 20
+
+// Slots of every machine; the guest sees them empty until something is plugged.
+const (
+	diskSlots = 255 // LUNs 0 to 254 of the one SCSI controller
+	nicSlots  = 4   // PCIe root ports
+)
+
+// memoryBlock is the unit in which a guest's memory grows.
+const memoryBlock = 128 * mib
+
+// shape is what determines the machine that the guest sees. Two VMs of the
+// same shape have the same devices at the same places.
+type shape struct {
+	accel     string // "kvm" or "tcg"
+	memory    uint64 // bytes at boot, a multiple of 1 MiB
+	hotMemory uint64 // bytes that can be added, a multiple of memoryBlock; 0: none
+	cpus      uint32
+	tscKHz    uint64 // the host's, for TCG; 0: let the guest find out
+	vsock     bool
+	wine      bool   // Windows programs run in it
+	extraArgs string // for the guest's kernel
+}
+
+// paths is what differs between VMs of one shape. Numbers are file descriptors
+// that QEMU inherits.
+type paths struct {
+	name, uuid       string
+	kernel, initrd   string
+	qmpFD, consoleFD int
+	agentFD, shareFD int // without vsock
+	vhostFD          int // with vsock
+	guestCID         uint32
+}
+
+// args is QEMU's command line, without the program's name.
+func args(s shape, p paths) []string {
+	a := []string{
+		"-name", "guest=" + p.name + ",debug-threads=on",
+		"-uuid", p.uuid,
+		"-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
+		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+		// Two trace lines tell how the VM ended to a daemon that was away.
+		"-trace", "enable=qemu_system_shutdown_request", "-trace", "enable=runstate_set",
+		"-M", "q35,smm=off,sata=off,smbus=off,usb=off,vmport=off,memory-backend=mem",
+	}
+	a = append(a, cpuArgs(s)...)
+	a = append(a, memoryArgs(s)...)
+	a = append(a,
+		"-kernel", p.kernel, "-initrd", p.initrd, "-append", kernelArgs(s),
+		"-chardev", socketChardev("qmp", p.qmpFD), "-mon", "chardev=qmp,mode=control",
+		"-chardev", socketChardev("console", p.consoleFD), "-serial", "chardev:console",
+	)
+	a = append(a, channelArgs(s, p)...)
+	a = append(a, "-device", "virtio-scsi-pci,id=scsi0,num_queues=1", "-device", "virtio-rng-pci")
+	for i := range nicSlots {
+		a = append(a, "-device", fmt.Sprintf("pcie-root-port,id=%s,chassis=%d,slot=%d", nicBus(i), i+1, i+1))
+	}
+	return a
+}
+
+func nicBus(slot int) string { return fmt.Sprintf("nicport%d", slot) }
+
+func socketChardev(id string, fd int) string {
+	return fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", id, fd)
+}
+
+func cpuArgs(s shape) []string {
+	cpu, accel := "host", "kvm"
+	if s.accel == "tcg" {
+		cpu, accel = "Nehalem,-spec-ctrl", "tcg,tb-size=128"
+		if s.wine {
+			cpu = "max,smap=off" // with smap the kernel oopses on Wine's iretq
+		}
+	}
+	return []string{"-accel", accel, "-cpu", cpu, "-smp", fmt.Sprint(s.cpus)}
+}
+
+func memoryArgs(s shape) []string {
+	m := fmt.Sprintf("size=%dM", s.memory/mib)
+	if s.hotMemory > 0 {
+		m += fmt.Sprintf(",maxmem=%dM", (s.memory+s.hotMemory)/mib)
+	}
+	a := []string{"-m", m, "-object", fmt.Sprintf("memory-backend-ram,id=mem,size=%dM", s.memory/mib)}
+	if s.hotMemory > 0 {
+		a = append(a,
+			"-object", fmt.Sprintf("memory-backend-ram,id=hotmem,size=%dM,reserve=off", s.hotMemory/mib),
+			"-device", "virtio-mem-pci,id=vmem,memdev=hotmem,requested-size=0",
+		)
+	}
+	return a
+}
+
+func channelArgs(s shape, p paths) []string {
+	if s.vsock {
+		return []string{"-device", fmt.Sprintf("vhost-vsock-pci,guest-cid=%d,vhostfd=%d", p.guestCID, p.vhostFD)}
+	}
+	return []string{
+		"-device", "virtio-serial-pci,id=serial0,max_ports=4",
+		"-chardev", socketChardev("agent", p.agentFD),
+		"-device", "virtserialport,bus=serial0.0,nr=1,chardev=agent,name=paddock.agent",
+		"-chardev", socketChardev("share", p.shareFD),
+		"-device", "virtserialport,bus=serial0.0,nr=2,chardev=share,name=paddock.share",
+	}
+}
+
+func kernelArgs(s shape) string {
+	k := []string{"quiet", "console=ttyS0", "panic=-1", "cryptomgr.notests", "noreplace-smp", "8250.nr_uarts=1"}
+	if s.accel == "tcg" {
+		// KPTI and its like cost most of a system call under TCG, and guard
+		// against nothing there: guest code does not run on the processor.
+		k = append(k, "mitigations=off")
+		if s.tscKHz > 0 {
+			k = append(k, fmt.Sprintf("tsc_early_khz=%d", s.tscKHz))
+		}
+	}
+	if s.cpus > 1 {
+		k = remove(k, "noreplace-smp")
+	}
+	if s.hotMemory > 0 {
+		k = append(k, "memhp_default_state=online")
+	}
+	if s.extraArgs != "" {
+		k = append(k, s.extraArgs)
+	}
+	return strings.Join(k, " ")
+}
+
+func remove(list []string, what string) []string {
+	kept := list[:0]
+	for _, s := range list {
+		if s != what {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}

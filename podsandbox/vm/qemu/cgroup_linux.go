@@ -1,0 +1,99 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+)
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// joinCgroups puts a process into a cgroup of its own below the pod's, in every
+// hierarchy where kubelet has made the pod's, and returns the directories made.
+// A pod without cgroups runs too; what fails is logged.
+func joinCgroups(ctx context.Context, parent, id string, pid int) []string {
+	path := cgroupPath(parent)
+	if path == "" {
+		return nil
+	}
+	var made []string
+	for _, root := range cgroupHierarchies() {
+		pod := filepath.Join(root, path)
+		if _, err := os.Stat(pod); err != nil {
+			continue
+		}
+		dir := filepath.Join(pod, "paddock-"+id)
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			klog.FromContext(ctx).Error(err, "Cannot make the VM's cgroup", "vm", id)
+			continue
+		}
+		made = append(made, dir)
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			klog.FromContext(ctx).Error(err, "Cannot put the VM into its cgroup", "vm", id, "cgroup", dir)
+		}
+	}
+	return made
+}
+
+// cgroupPath turns CRI's cgroup parent into a path below a hierarchy: a path
+// (cgroupfs driver) or a slice's name (systemd driver: a-b.slice lies in a.slice).
+// "" if there is none that can be used.
+func cgroupPath(parent string) string {
+	if parent == "" {
+		return ""
+	}
+	if strings.HasSuffix(parent, ".slice") && !strings.Contains(parent, "/") {
+		var path, prefix string
+		for _, part := range strings.Split(strings.TrimSuffix(parent, ".slice"), "-") {
+			prefix += part
+			path = filepath.Join(path, prefix+".slice")
+			prefix += "-"
+		}
+		return path
+	}
+	return strings.TrimPrefix(filepath.Clean("/"+parent), "/")
+}
+
+// cgroupHierarchies are the mounts of cgroup v2, or v1's controllers that account for a VM.
+func cgroupHierarchies() []string {
+	var st unix.Statfs_t
+	if unix.Statfs(cgroupRoot, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		return []string{cgroupRoot}
+	}
+	var roots []string
+	for _, controller := range []string{"cpu", "cpuacct", "memory", "pids", "blkio"} {
+		root := filepath.Join(cgroupRoot, controller)
+		if unix.Statfs(root, &st) == nil && st.Type == unix.CGROUP_SUPER_MAGIC {
+			roots = append(roots, root)
+		}
+	}
+	return roots
+}
+
+// removeCgroups removes what joinCgroups made; the kernel may need a moment
+// after the last process has ended.
+func removeCgroups(dirs []string) error {
+	for _, dir := range dirs {
+		deadline := time.Now().Add(2 * time.Second)
+		for {
+			err := os.Remove(dir)
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+				return fmt.Errorf("remove cgroup: %w", err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+// Package qemu is the vm.Host of Linux hosts: one QEMU process per VM, on KVM
+// where it works and on QEMU's own translator (TCG) elsewhere.
+//
+// # Life of a VM
+//
+// QEMU outlives the daemon. What there is of a VM is in its directory below
+// Config.StateDir; the directory is its existence:
+//
+//	(no directory)
+//	     │ Create: mkdir, state.json without a pid
+//	     ▼
+//	 Reserved ──daemon dies──▶ Open: looks for a QEMU with the VM's UUID
+//	     │ start QEMU; state.json with pid and start time
+//	     ▼
+//	  Booting ──error, ctx──▶ kill, wait, remove the directory
+//	     │ the agent answers a handshake
+//	     ▼
+//	  Running ◀─Open── (daemon restarted: pid and start time still match)
+//	     │ the pidfd becomes readable; exit.json
+//	     ▼
+//	  Exited ──Release: remove cgroups, then the directory──▶ (no directory)
+//
+// How a VM ended is read from what it left: the mark that Terminate sets before
+// it kills, and two lines of trace in QEMU's log. So a daemon that was away
+// meanwhile learns the same reason.
+//
+// # Devices
+//
+// Every VM of one shape (see args.go) has the same devices at boot:
+//
+//	q35
+//	├─ virtio-mem      memory added by Resize (only if it may grow)
+//	├─ serial port     the guest's console, to a bounded file
+//	├─ virtio-serial   ports paddock.agent and paddock.share   ┐ one of
+//	├─ vhost-vsock     where the host has it                   ┘ the two
+//	├─ virtio-scsi     disks: channel 0, target 0, LUN 0 to 254
+//	├─ virtio-rng
+//	└─ 4 root ports    one NIC each (virtio-net)
+//
+// Disks and NICs are plugged while it runs. QEMU itself is the record of them:
+// names and notes of its objects carry path, LUN and id, and a restarted daemon
+// asks for them.
+//
+// # Security
+//
+// A guest reaches the host through QEMU's device models, and the agent's channel
+// through a parser that bounds all (package channel). A guest that takes over
+// its QEMU finds itself:
+//   - as a user of its own, without capabilities (not with Config.RunAsRoot, and
+//     not where only root may open /dev/kvm);
+//   - in an empty network namespace, and IPC and UTS namespaces of its own;
+//   - under QEMU's seccomp filter: no exec, no fork, no change of user, no
+//     change of priorities;
+//   - with open descriptors for its own disks (read-only ones opened so), taps,
+//     kernel, initrd, log and the listening sockets of its channels, and no
+//     right to its state directory;
+//   - able to lie on its monitor and channels, whose messages are bounded, and
+//     to append to its log. The log is not bounded against a taken-over QEMU.
+//
+// It still sees the host's file tree as that user does, for there is no mount
+// or PID namespace of its own, and it may use processor and memory up to the
+// limits of CgroupParent.
+package qemu

@@ -1,0 +1,66 @@
+package qemu
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
+
+// growTime bounds how long Resize waits for the guest to take memory.
+const growTime = 5 * time.Second
+
+const hotMemoryPath = "/machine/peripheral/vmem"
+
+// Resize implements vm.VM: memory grows and shrinks by virtio-mem. The guest
+// may not be able to give back all of what it has.
+func (v *VM) Resize(ctx context.Context, r vm.Resources) error {
+	if err := v.running(); err != nil {
+		return err
+	}
+	if r.CPUs != 0 && r.CPUs != v.state.CPUs {
+		return fmt.Errorf("VM %s: processors cannot be added or removed after the start: %w", v.state.ID, vm.ErrUnsupported)
+	}
+	if r.MemoryBytes == 0 {
+		return nil
+	}
+	var hot uint64
+	if r.MemoryBytes > v.state.Memory {
+		hot = (r.MemoryBytes - v.state.Memory + memoryBlock - 1) / memoryBlock * memoryBlock
+	}
+	if hot > v.state.Hot {
+		return fmt.Errorf("VM %s: %d MiB of memory asked for, it can have at most %d MiB: %w",
+			v.state.ID, r.MemoryBytes/mib, (v.state.Memory+v.state.Hot)/mib, vm.ErrUnsupported)
+	}
+	if v.state.Hot == 0 {
+		return nil
+	}
+	v.devices.Lock()
+	defer v.devices.Unlock()
+	set := map[string]any{"path": hotMemoryPath, "property": "requested-size", "value": hot}
+	if err := v.command(ctx, "qom-set", set, nil); err != nil {
+		return v.orExited(fmt.Errorf("resize VM %s: %w", v.state.ID, err))
+	}
+	return v.awaitMemory(ctx, hot)
+}
+
+// awaitMemory waits until the guest has taken at least the size asked for. Giving back is not waited for.
+func (v *VM) awaitMemory(ctx context.Context, hot uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, growTime)
+	defer cancel()
+	for {
+		var size uint64
+		if err := v.command(ctx, "qom-get", map[string]any{"path": hotMemoryPath, "property": "size"}, &size); err != nil {
+			return v.orExited(fmt.Errorf("resize VM %s: %w", v.state.ID, err))
+		}
+		if size >= hot {
+			return nil
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("resize VM %s: the guest took %d of %d MiB: %w", v.state.ID, size/mib, hot/mib, ctx.Err())
+		}
+	}
+}
