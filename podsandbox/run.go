@@ -197,7 +197,7 @@ func (r *sandboxRun) join(ctx context.Context) error {
 	})
 	parts.Go(func() error {
 		return r.time.step("attach scratch", func() (err error) {
-			disk, err = r.s.vm.AttachDisk(attachCtx, vm.Disk{Path: r.scratch})
+			disk, err = r.s.vm.AttachDisk(attachCtx, vm.Disk{Path: r.scratch, Ephemeral: true})
 			return err
 		})
 	})

@@ -1,0 +1,197 @@
+package podsandbox
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/paddock-run/paddock/fileshare"
+	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/guest/channel"
+	"github.com/paddock-run/paddock/imageservice"
+	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/network/networktest"
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
+
+// fakeImages has one image of two layers.
+type fakeImages struct {
+	imageservice.Service // what is not used here
+	dir                  string
+	fail                 func(step string) error
+
+	mu     sync.Mutex
+	leases map[string]bool
+}
+
+func (f *fakeImages) Get(_ context.Context, ref string, os guest.OS) (imageservice.Image, error) {
+	if ref != "busybox" {
+		return imageservice.Image{}, fmt.Errorf("%s: %w", ref, imageservice.ErrNotFound)
+	}
+	return imageservice.Image{ID: "sha256:1", OS: os, RepoDigests: []string{"busybox@sha256:2"}, Config: imagespec.ImageConfig{
+		Cmd: []string{"sh"}, Volumes: map[string]struct{}{"/data": {}}, StopSignal: "SIGINT",
+	}}, nil
+}
+
+func (f *fakeImages) Layers(_ context.Context, id, owner string) ([]imageservice.Layer, error) {
+	if err := f.fail("Layers"); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leases[owner] = true
+	var layers []imageservice.Layer
+	for _, name := range []string{"base.ext4", "top.ext4"} {
+		path := filepath.Join(f.dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return nil, err
+		}
+		layers = append(layers, imageservice.Layer{ID: digest.FromString(name), Path: path, FSType: "ext4"})
+	}
+	return layers, nil
+}
+
+func (f *fakeImages) ReleaseLayers(_ context.Context, owner string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.leases, owner)
+	return nil
+}
+
+func (f *fakeImages) LeaseOwners(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.leases)), nil
+}
+
+// fakeShares are share servers that only count.
+type fakeShares struct {
+	fail func(step string) error
+
+	mu      sync.Mutex
+	servers map[string]*fakeServer
+}
+
+type fakeServer struct {
+	of *fakeShares
+
+	mu     sync.Mutex
+	shares map[string]fileshare.Share
+}
+
+func (f *fakeShares) Start(_ context.Context, id string, _ channel.Address) (fileshare.Server, error) {
+	if err := f.fail("Shares.Start"); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.servers[id] == nil {
+		f.servers[id] = &fakeServer{of: f, shares: map[string]fileshare.Share{}}
+	}
+	return f.servers[id], nil
+}
+
+func (f *fakeShares) Open(_ context.Context, id string) (fileshare.Server, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.servers[id]; s != nil {
+		return s, nil
+	}
+	return nil, vm.ErrNotFound
+}
+
+func (f *fakeShares) List(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.servers)), nil
+}
+
+func (f *fakeShares) Stop(_ context.Context, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.servers, id)
+	return nil
+}
+
+func (s *fakeServer) Add(_ context.Context, share fileshare.Share) (fileshare.Info, error) {
+	if err := s.of.fail("Shares.Add"); err != nil {
+		return fileshare.Info{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shares[share.ID] = share
+	return fileshare.Info{}, nil
+}
+
+func (s *fakeServer) Remove(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.shares, id)
+	return nil
+}
+
+func (s *fakeServer) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.shares)
+}
+
+func (s *fakeServer) Exited() <-chan struct{} { return nil }
+func (s *fakeServer) Close() error            { return nil }
+
+// fakeScratch makes empty files.
+type fakeScratch struct{ fail func(step string) error }
+
+func (f fakeScratch) FileName() string { return "scratch.raw" }
+func (f fakeScratch) Make(_ context.Context, path string) error {
+	if err := f.fail("Scratch"); err != nil {
+		return err
+	}
+	return os.WriteFile(path, nil, 0o600)
+}
+
+// tapNetwork gives each interface an open file, as a network of taps does.
+type tapNetwork struct {
+	*networktest.Fake
+
+	mu   sync.Mutex
+	taps []*os.File
+}
+
+func (n *tapNetwork) Setup(ctx context.Context, req network.Request) (*network.Attachment, error) {
+	a, err := n.Fake.Setup(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	own := &network.Attachment{NetNS: a.NetNS, Interfaces: slices.Clone(a.Interfaces)}
+	for i := range own.Interfaces {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return nil, err
+		}
+		own.Interfaces[i].Endpoint = vm.TapEndpoint{File: f}
+		n.mu.Lock()
+		n.taps = append(n.taps, f)
+		n.mu.Unlock()
+	}
+	return own, nil
+}
+
+// open counts the taps that nobody closed.
+func (n *tapNetwork) open() (count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, f := range n.taps {
+		if f.Close() == nil {
+			count++
+		}
+	}
+	return count
+}
