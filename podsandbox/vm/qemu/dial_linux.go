@@ -148,9 +148,7 @@ func (v *VM) Shutdown(ctx context.Context) error {
 		return err
 	})
 	if err != nil && v.running() == nil {
-		if m := v.qmp(); m != nil {
-			_ = m.Execute(ctx, "system_powerdown", nil, nil)
-		}
+		_ = v.execute(ctx, "system_powerdown", nil, nil)
 	}
 	return v.awaitExit(ctx, "shut down")
 }

@@ -38,8 +38,8 @@ func (v *VM) Resize(ctx context.Context, r vm.Resources) error {
 	}
 	v.devices.Lock()
 	defer v.devices.Unlock()
-	set := map[string]any{"path": hotMemoryPath, "property": "requested-size", "value": hot}
-	if err := v.command(ctx, "qom-set", set, nil); err != nil {
+	set := qmpArgs{"path": hotMemoryPath, "property": "requested-size", "value": hot}
+	if err := v.execute(ctx, "qom-set", set, nil); err != nil {
 		return v.orExited(fmt.Errorf("resize VM %s: %w", v.state.ID, err))
 	}
 	return v.awaitMemory(ctx, hot)
@@ -51,7 +51,7 @@ func (v *VM) awaitMemory(ctx context.Context, hot uint64) error {
 	defer cancel()
 	for {
 		var size uint64
-		if err := v.command(ctx, "qom-get", map[string]any{"path": hotMemoryPath, "property": "size"}, &size); err != nil {
+		if err := v.execute(ctx, "qom-get", qmpArgs{"path": hotMemoryPath, "property": "size"}, &size); err != nil {
 			return v.orExited(fmt.Errorf("resize VM %s: %w", v.state.ID, err))
 		}
 		if size >= hot {

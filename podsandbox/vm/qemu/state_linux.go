@@ -40,8 +40,6 @@ type state struct {
 	Hot     uint64 // bytes that can be added
 	CPUs    uint32
 	Cgroups []string // directories made for it
-	Disks   []disk
-	NICs    []nic
 }
 
 func writeState(dir string, s *state) error { return writeJSON(filepath.Join(dir, stateFile), s) }

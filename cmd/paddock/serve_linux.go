@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/config"
+	"github.com/paddock-run/paddock/cri"
+	"github.com/paddock-run/paddock/fileshare"
+	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/imageservice"
+	"github.com/paddock-run/paddock/network/tap"
+	"github.com/paddock-run/paddock/podsandbox"
+	"github.com/paddock-run/paddock/podsandbox/vm/qemu"
+)
+
+// serve runs the daemon on a Linux host until ctx ends.
+func serve(ctx context.Context, cfg *config.Config) error {
+	d := new(daemon)
+	defer d.close(ctx)
+	unlock, err := lockState(cfg)
+	if err != nil {
+		return err
+	}
+	d.onClose(unlock)
+	server, err := d.assemble(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	klog.FromContext(ctx).Info("Serving CRI", "socket", cfg.Socket, "version", version)
+	return server.Serve(ctx, listener)
+}
+
+// assemble makes the parts, lowest first.
+func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server, error) {
+	vms, err := newVMs(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(vms.Close)
+	net, err := tap.New(tap.Config{ConfDir: cfg.CNI.ConfDir, BinDirs: cfg.CNI.BinDirs, StateDir: filepath.Join(cfg.State, "net")})
+	if err != nil {
+		return nil, err
+	}
+	images, err := imageservice.New(ctx, imageservice.Config{
+		Root:                   filepath.Join(cfg.Root, "images"),
+		CertsDir:               cfg.Registry.CertsDir,
+		UserAgent:              "paddock/" + version,
+		MaxConcurrentDownloads: cfg.Registry.MaxConcurrentDownloads,
+		MaxLayerBytes:          cfg.Images.MaxLayerSize.Value(),
+		PinnedImages:           cfg.Images.Pinned,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("image service: %w", err)
+	}
+	d.onClose(images.Close)
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	shares, err := fileshare.New(fileshare.Config{StateDir: filepath.Join(cfg.State, "share"), Exe: exe})
+	if err != nil {
+		return nil, fmt.Errorf("file shares: %w", err)
+	}
+	pods, err := podsandbox.New(ctx, podsandbox.Config{
+		Root:              cfg.Root,
+		StateDir:          cfg.State,
+		HostVersion:       version,
+		DefaultMemory:     uint64(cfg.VM.Memory.Value()),
+		PodOverheadMemory: uint64(cfg.VM.Overhead.Value()),
+		ScratchSize:       uint64(cfg.VM.Scratch.Value()),
+	}, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares})
+	if err != nil {
+		return nil, fmt.Errorf("pod sandboxes: %w", err)
+	}
+	d.onClose(pods.Close)
+	info := vms.Info()
+	server, err := cri.New(cri.Config{
+		Version: version,
+		Backend: map[string]string{
+			"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
+		},
+		Handlers:       []guest.Handler{guest.LCOW},
+		DefaultHandler: cfg.DefaultHandler,
+		StreamAddr:     cfg.Streaming.Address,
+		MountOptions:   true,
+		CgroupDriver:   runtimeapi.CgroupDriver_CGROUPFS,
+		HostOS:         guest.Linux,
+	}, pods, images)
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(server.Close)
+	return server, nil
+}
+
+func newVMs(ctx context.Context, cfg *config.Config) (*qemu.Host, error) {
+	kernel, initrd, err := guestFiles(cfg.ResolveGuestDir())
+	if err != nil {
+		return nil, err
+	}
+	vms, err := qemu.New(ctx, qemu.Config{
+		Kernel: kernel, Initrd: initrd,
+		StateDir:      filepath.Join(cfg.State, "vm"),
+		QEMUBinary:    cfg.VM.QEMU,
+		DefaultMemory: uint64(cfg.VM.Memory.Value()),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("utility VMs: %w", err)
+	}
+	return vms, nil
+}
+
+// guestFiles returns the kernel, vmlinux before vmlinuz, and the initrd.
+func guestFiles(dir string) (kernel, initrd string, err error) {
+	initrd = filepath.Join(dir, "initrd.img")
+	if _, err := os.Stat(initrd); err != nil {
+		return "", "", fmt.Errorf("guest image: %w; build it with `make guest`, or set guestDir in the configuration", err)
+	}
+	for _, name := range []string{"vmlinux", "vmlinuz"} {
+		kernel = filepath.Join(dir, name)
+		if _, err := os.Stat(kernel); err == nil {
+			return kernel, initrd, nil
+		}
+	}
+	return "", "", fmt.Errorf("guest image: %s has neither vmlinux nor vmlinuz; build it with `make guest`", dir)
+}
+
+// lockState keeps a second daemon from the same state.
+func lockState(cfg *config.Config) (func() error, error) {
+	for _, dir := range []string{cfg.Root, cfg.State} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(cfg.State, "lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w; is another paddock serving with the same state folder?", path, err)
+	}
+	return f.Close, nil
+}
+
+// listen replaces the socket of a daemon that is gone: the state's lock is ours.
+func listen(cfg *config.Config) (net.Listener, error) {
+	path, err := cfg.SocketPath()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
