@@ -1,0 +1,163 @@
+// Package daemon runs `paddock serve` for tests, samples and benchmarks, with
+// state, sockets, pod network and registry mirrors of its own.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/paddock-run/paddock/e2e/checkout"
+	"github.com/paddock-run/paddock/e2e/cninet"
+	"github.com/paddock-run/paddock/e2e/criclient"
+)
+
+// Options of a daemon.
+type Options struct {
+	// Root holds what lives on disk, State what lives in memory (short: sockets lie in it).
+	Root, State string
+	// Socket serves CRI.
+	Socket string
+	// CertsDir holds the registry mirrors: see registry.WriteMirror.
+	CertsDir string
+	// Network is the pods'.
+	Network *cninet.Network
+	// LogLevel is klog's verbosity.
+	LogLevel int
+}
+
+// Daemon is a `paddock serve` that may be killed and started again.
+type Daemon struct {
+	opts Options
+	// Exe is a copy of the program within Root: by it, every process of this daemon is told from others.
+	Exe string
+	// LogFile collects what the daemon prints, over all its runs.
+	LogFile string
+
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
+}
+
+// New prepares a daemon; it does not run yet.
+func New(o Options) (*Daemon, error) {
+	exe, err := checkout.Built("paddock", "build")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := checkout.Built("guest/initrd.img", "guest"); err != nil {
+		return nil, err
+	}
+	d := &Daemon{opts: o, Exe: filepath.Join(o.Root, "bin", "paddock"), LogFile: filepath.Join(o.Root, "daemon.log")}
+	for _, dir := range []string{o.Root, o.State, o.CertsDir, filepath.Dir(d.Exe)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	program, err := os.ReadFile(exe)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(d.Exe, program, 0o755); err != nil {
+		return nil, err
+	}
+	return d, d.writeConfig(filepath.Join(filepath.Dir(exe), "guest"))
+}
+
+func (d *Daemon) configFile() string { return filepath.Join(d.opts.Root, "config.yaml") }
+
+func (d *Daemon) writeConfig(guestDir string) error {
+	text := fmt.Sprintf(`root: %q
+state: %q
+socket: %q
+guestDir: %q
+logLevel: %d
+cni:
+  confDir: %q
+  binDirs: [%q]
+registry:
+  certsDir: %q
+`, filepath.Join(d.opts.Root, "data"), d.opts.State, "unix://"+d.opts.Socket, guestDir, d.opts.LogLevel,
+		d.opts.Network.ConfDir, cninet.PluginDir, d.opts.CertsDir)
+	return os.WriteFile(d.configFile(), []byte(text), 0o644)
+}
+
+// Start runs the daemon and waits until it is ready.
+func (d *Daemon) Start(ctx context.Context) error {
+	log, err := os.OpenFile(d.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// Not bound to ctx: that limits the start only.
+	d.cmd = exec.Command(d.Exe, "serve", "--config", d.configFile())
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is ours to handle
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", d.Exe, err)
+	}
+	d.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(d.cmd, d.exited)
+	return d.awaitReady(ctx)
+}
+
+// awaitReady gives up at once when the daemon has ended.
+func (d *Daemon) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-d.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	client, err := d.Dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.WaitReady(ctx); err != nil {
+		return fmt.Errorf("paddock serve: %w\n%s", err, d.LogTail(30))
+	}
+	return nil
+}
+
+// Dial makes a client of the daemon.
+func (d *Daemon) Dial() (*criclient.Client, error) { return criclient.Dial(d.opts.Socket) }
+
+// Kill ends the daemon with SIGKILL, as a crash would.
+func (d *Daemon) Kill() error {
+	if err := d.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-d.exited
+	return nil
+}
+
+// Stop ends the daemon with SIGTERM and waits. Its pods go on running.
+func (d *Daemon) Stop() error {
+	if d.cmd == nil {
+		return nil
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-d.exited:
+	case <-time.After(30 * time.Second):
+		_ = d.Kill()
+		return fmt.Errorf("paddock serve did not end within 30 s of SIGTERM\n%s", d.LogTail(30))
+	}
+	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
+		return fmt.Errorf("paddock serve ended with exit code %d\n%s", code, d.LogTail(30))
+	}
+	return nil
+}
