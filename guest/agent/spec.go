@@ -13,6 +13,10 @@ import (
 	"github.com/paddock-run/paddock/guest/api"
 )
 
+// runtimeVersion is what the image's crun accepts; it refuses every newer
+// specification, though it reads what matters of them alike.
+const runtimeVersion = "1.0.2"
+
 // specDefaults are what an exec inherits from its container.
 type specDefaults struct{ process specs.Process }
 
@@ -39,6 +43,7 @@ func parseSpec(raw []byte) (*specs.Spec, error) {
 
 // completeSpec fills in what is the agent's to say.
 func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerRequest, pidNamespace *specs.LinuxNamespace) {
+	spec.Version = runtimeVersion
 	spec.Root = &specs.Root{Path: c.rootfs(), Readonly: req.ReadOnlyRootfs}
 	spec.Hooks = nil
 	spec.Hostname, spec.Domainname = "", "" // the VM's
