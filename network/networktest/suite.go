@@ -144,7 +144,7 @@ func testBadID(t *testing.T, n network.Network, _ Env) {
 }
 
 func testParallel(t *testing.T, n network.Network, _ Env) {
-	const count = 10
+	const count = 20
 	attachments := make([]*network.Attachment, count)
 	var wg sync.WaitGroup
 	for k := range count {

@@ -52,3 +52,15 @@ func loadFile(file string) (*libcni.NetworkConfigList, error) {
 	}
 	return list, nil
 }
+
+// pluginsOf names every plugin that a configuration runs, those for addresses included.
+func pluginsOf(list *libcni.NetworkConfigList) []string {
+	var names []string
+	for _, p := range list.Plugins {
+		names = append(names, p.Network.Type)
+		if p.Network.IPAM.Type != "" {
+			names = append(names, p.Network.IPAM.Type)
+		}
+	}
+	return names
+}

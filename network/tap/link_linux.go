@@ -1,11 +1,13 @@
 package tap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -80,7 +82,18 @@ func routes(link netlink.Link) ([]network.Route, error) {
 		}
 		out = append(out, route)
 	}
+	// A gateway that only a route on link reaches needs that route first.
+	slices.SortStableFunc(out, func(a, b network.Route) int {
+		return cmp.Compare(rank(a), rank(b))
+	})
 	return out, nil
+}
+
+func rank(r network.Route) int {
+	if r.Gateway.IsValid() {
+		return 1
+	}
+	return 0
 }
 
 // addTap makes a tap beside an interface and redirects all packets between the

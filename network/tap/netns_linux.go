@@ -66,13 +66,25 @@ func inNetNS(path string, fn func() error) error {
 	})
 }
 
-// onThread runs fn on a thread of its own that ends with it: a goroutine that
-// never unlocks its thread takes the thread, and its namespaces, with it.
+// onThread runs fn on a thread whose network namespace it may change. The thread
+// gets its own namespace back; if it cannot, it ends with its goroutine. It does
+// not end otherwise: a child with a parent-death signal may have been started on it.
 func onThread(fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		done <- fn()
+		own, err := os.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- fmt.Errorf("open the thread's own network namespace: %w", err)
+			return
+		}
+		defer own.Close()
+		err = fn()
+		if unix.Setns(int(own.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- err
 	}()
 	return <-done
 }

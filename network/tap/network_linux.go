@@ -10,6 +10,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 	cnitypes "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/version"
 	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/network"
@@ -32,7 +33,7 @@ func New(cfg Config) (*Network, error) {
 	if err := cfg.makeDirs(); err != nil {
 		return nil, fmt.Errorf("network state: %w", err)
 	}
-	return &Network{cfg: cfg, cni: libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.cacheDir(), nil)}, nil
+	return &Network{cfg: cfg, cni: libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.cacheDir(), pluginExec{&version.PluginDecoder{}})}, nil
 }
 
 // Status implements network.Network.
@@ -41,10 +42,10 @@ func (n *Network) Status() error {
 	if err != nil {
 		return err
 	}
-	for _, p := range list.Plugins {
-		if !n.hasPlugin(p.Network.Type) {
+	for _, name := range pluginsOf(list) {
+		if !n.hasPlugin(name) {
 			return fmt.Errorf("%w: network %q needs the CNI plugin %q, which is not in %v; install it or set cni.binDirs",
-				network.ErrNotReady, list.Name, p.Network.Type, n.cfg.BinDirs)
+				network.ErrNotReady, list.Name, name, n.cfg.BinDirs)
 		}
 	}
 	return nil
@@ -204,6 +205,10 @@ func (n *Network) Teardown(ctx context.Context, id string) error {
 		return err
 	}
 	r, err := n.cfg.load(id)
+	if errors.Is(err, errDamaged) {
+		klog.FromContext(ctx).Error(err, "Tearing down by what CNI's cache tells", "sandbox", id)
+		r, err = n.recoverRecord(id)
+	}
 	if err != nil {
 		return err
 	}
@@ -211,9 +216,11 @@ func (n *Network) Teardown(ctx context.Context, id string) error {
 	if r != nil {
 		// A network that never got as far as an Attachment may be one that no DEL can
 		// ever succeed for (a plugin is missing): its pod must not be stuck for it.
-		if err := n.del(ctx, r, netns); err != nil && r.Attachment != nil {
+		err := n.del(ctx, r, netns)
+		if err != nil && (r.Attachment != nil || ctx.Err() != nil) {
 			return err
-		} else if err != nil {
+		}
+		if err != nil {
 			klog.FromContext(ctx).Error(err, "Removing a half-made network without its plugins' help", "sandbox", id)
 		}
 	}
@@ -229,10 +236,16 @@ func (n *Network) del(ctx context.Context, r *record, netns string) error {
 	if err != nil {
 		return fmt.Errorf("CNI configuration of sandbox %s: %w", r.Request.SandboxID, err)
 	}
-	if !isNetNS(netns) {
-		netns = "" // gone, for instance by a reboot: plugins release what they hold elsewhere
+	rt := r.runtimeConf(netns)
+	if !isNetNS(netns) { // gone, for instance by a reboot
+		if err := n.standIn(list, rt); err != nil {
+			klog.FromContext(ctx).Error(err, "Masquerade rules may stay, as the network namespace is gone", "sandbox", r.Request.SandboxID)
+		}
 	}
-	if err := n.cni.DelNetworkList(ctx, list, runtimeConf(r.Request, netns)); err != nil {
+	if !isNetNS(netns) {
+		rt.NetNS = "" // plugins release what they hold elsewhere
+	}
+	if err := n.cni.DelNetworkList(ctx, list, rt); err != nil {
 		return fmt.Errorf("CNI network %q, DEL for sandbox %s: %w", list.Name, r.Request.SandboxID, err)
 	}
 	return nil

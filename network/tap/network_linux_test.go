@@ -56,6 +56,10 @@ func newTestHost(t *testing.T, n int) *testHost {
 func (h *testHost) removeShared(t *testing.T) {
 	_ = exec.Command("ip", "link", "del", h.bridge).Run()
 	for _, ipt := range []string{"iptables", "ip6tables"} {
+		rules, err := exec.Command(ipt, "-w", "-t", "nat", "-S", "CNI-HOSTPORT-DNAT").Output()
+		if err != nil || strings.Contains(string(rules), "-A ") {
+			continue // not there, or in use by others on this machine
+		}
 		for _, hook := range []string{"PREROUTING", "OUTPUT"} {
 			_ = exec.Command(ipt, "-w", "-t", "nat", "-D", hook, "-m", "addrtype", "--dst-type", "LOCAL", "-j", "CNI-HOSTPORT-DNAT").Run()
 		}

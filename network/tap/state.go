@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/containernetworking/cni/libcni"
+
 	"github.com/paddock-run/paddock/network"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
@@ -19,7 +21,13 @@ type record struct {
 	Conf json.RawMessage
 	// Attachment is set once all is set up.
 	Attachment *network.Attachment
+
+	// cached is what ADD was told, where Request is lost.
+	cached *libcni.RuntimeConf
 }
+
+// errDamaged: a record cannot be read, as a loss of power may leave it.
+var errDamaged = errors.New("damaged network record")
 
 var validID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
 
@@ -70,7 +78,7 @@ func (c *Config) load(id string) (*record, error) {
 	}
 	r := new(record)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("network record %s: %w", c.recordPath(id), err)
+		return nil, fmt.Errorf("%w %s: %w", errDamaged, c.recordPath(id), err)
 	}
 	return r, nil
 }
