@@ -120,8 +120,8 @@ func (h *Host) List(context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// Open implements vm.Host. Of a VM whose making was interrupted it ends and
-// returns what there is.
+// Open implements vm.Host. A VM whose making was interrupted is returned as far
+// as it came: booting, or exited, to be terminated and released.
 func (h *Host) Open(ctx context.Context, id string) (vm.VM, error) {
 	if err := vm.ValidateID(id); err != nil {
 		return nil, err

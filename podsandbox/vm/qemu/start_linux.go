@@ -91,7 +91,13 @@ func (h *Host) start(ctx context.Context, s *state) (*VM, error) {
 	}
 	s.PID, s.Started = cmd.Process.Pid, started
 	s.Cgroups = joinCgroups(ctx, s.Config.CgroupParent, s.ID, s.PID)
-	v := newVM(h, s, proc)
+	v, err := newVM(h, s, proc)
+	if err != nil {
+		_ = proc.kill()
+		<-done
+		proc.pidfd.Close()
+		return nil, err
+	}
 	if err := writeState(dir, s); err != nil {
 		_ = proc.kill()
 		<-v.exited

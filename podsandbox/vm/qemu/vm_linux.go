@@ -38,7 +38,7 @@ type VM struct {
 
 var _ vm.VM = (*VM)(nil)
 
-func newVM(h *Host, s *state, p *process) *VM {
+func newVM(h *Host, s *state, p *process) (*VM, error) {
 	v := &VM{
 		host: h, state: s, dir: h.dir(s.ID), process: p,
 		stopped: make(chan struct{}),
@@ -47,28 +47,29 @@ func newVM(h *Host, s *state, p *process) *VM {
 	}
 	if p == nil {
 		close(v.stopped)
-		return v
+		return v, nil
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		// Out of descriptors: without a watcher the VM cannot be kept.
-		close(v.stopped)
-		return v
+		return nil, fmt.Errorf("watch VM %s: %w", s.ID, err)
 	}
 	v.stopR, v.stop = r, w
 	v.console = drainConsole(v.dir)
 	go v.watch()
-	return v
+	return v, nil
 }
 
-// takeOver holds a VM that an earlier process made. One that never became ready
-// is ended, for nobody knows it.
+// takeOver holds a VM that an earlier process made, ready or still booting.
 func takeOver(ctx context.Context, h *Host, s *state) (*VM, error) {
 	p, err := h.processOf(s)
 	if err != nil {
 		return nil, err
 	}
-	v := newVM(h, s, p)
+	v, err := newVM(h, s, p)
+	if err != nil {
+		p.pidfd.Close()
+		return nil, err
+	}
 	if p == nil {
 		v.finish()
 		return v, nil

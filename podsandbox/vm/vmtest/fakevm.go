@@ -53,8 +53,12 @@ func (v *fakeVM) AttachDisk(ctx context.Context, disk vm.Disk) (vm.DiskAddress, 
 	if err := disk.Validate(); err != nil {
 		return vm.DiskAddress{}, err
 	}
-	if _, err := os.Stat(disk.Path); err != nil {
+	st, err := os.Stat(disk.Path)
+	if err != nil {
 		return vm.DiskAddress{}, fmt.Errorf("attach disk: %w", err)
+	}
+	if st.IsDir() {
+		return vm.DiskAddress{}, fmt.Errorf("attach disk: %s is a directory: %w", disk.Path, vm.ErrInvalid)
 	}
 	return v.attachDisk(disk)
 }
