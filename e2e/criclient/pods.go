@@ -47,7 +47,9 @@ func PodConfig(name, logDir string) *runtimeapi.PodSandboxConfig {
 		Metadata:     &runtimeapi.PodSandboxMetadata{Name: name, Uid: "uid-" + name, Namespace: "default"},
 		Hostname:     name,
 		LogDirectory: logDir,
-		Linux:        &runtimeapi.LinuxPodSandboxConfig{},
+		Linux: &runtimeapi.LinuxPodSandboxConfig{
+			SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: namespaces()},
+		},
 	}
 }
 
@@ -58,6 +60,15 @@ func ContainerConfig(name, image string, command ...string) *runtimeapi.Containe
 		Image:    &runtimeapi.ImageSpec{Image: image},
 		Command:  command,
 		LogPath:  name + ".log",
-		Linux:    &runtimeapi.LinuxContainerConfig{},
+		Linux: &runtimeapi.LinuxContainerConfig{
+			Resources:       &runtimeapi.LinuxContainerResources{},
+			SecurityContext: &runtimeapi.LinuxContainerSecurityContext{NamespaceOptions: namespaces()},
+		},
 	}
+}
+
+// namespaces are kubelet's: each container has a PID namespace of its own,
+// though the CRI's zero value shares the pod's.
+func namespaces() *runtimeapi.NamespaceOption {
+	return &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER}
 }

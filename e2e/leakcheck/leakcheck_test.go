@@ -53,13 +53,13 @@ func TestFinds(t *testing.T) {
 
 func TestIsPodRule(t *testing.T) {
 	for line, want := range map[string]bool{
-		"-A POSTROUTING -s 10.213.4.7/32 -j CNI-0123":                                                true,
-		":CNI-0123 - [0:0]":                                                                          true,
-		":CNI-HOSTPORT-DNAT - [0:0]":                                                                 false,
-		"-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT":                            false,
+		"-A POSTROUTING -s 10.213.4.7/32 -j CNI-0123":                     true,
+		":CNI-0123 - [0:0]":                                               true,
+		":CNI-HOSTPORT-DNAT - [0:0]":                                      false,
+		"-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT": false,
 		`-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"x\" id: \"y\"" -j CNI-DN-12`: true,
-		":PREROUTING ACCEPT [12:34]":                                                                 false,
-		"*nat":                                                                                       false,
+		":PREROUTING ACCEPT [12:34]": false,
+		"*nat":                       false,
 	} {
 		if got := isPodRule(line); got != want {
 			t.Errorf("isPodRule(%q) = %t, want %t", line, got, want)

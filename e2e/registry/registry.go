@@ -26,8 +26,14 @@ type Registry struct {
 	server *http.Server
 }
 
+// Taggable is what can be pushed: an image, or an index of images.
+type Taggable = remote.Taggable
+
 // Start serves a registry that keeps its blobs below dir.
 func Start(dir string) (*Registry, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -46,7 +52,7 @@ func (r *Registry) Close() error { return r.server.Close() }
 
 // Push pushes an image or index as repository:tag, such as "busybox:1", and
 // returns the reference to pull it by.
-func (r *Registry) Push(ctx context.Context, repoTag string, what remote.Taggable) (string, error) {
+func (r *Registry) Push(ctx context.Context, repoTag string, what Taggable) (string, error) {
 	ref, err := name.ParseReference(r.Host+"/"+repoTag, name.Insecure)
 	if err != nil {
 		return "", err
