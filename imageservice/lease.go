@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/core/metadata/boltutil"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	bolt "go.etcd.io/bbolt"
 )
 
 // Names and labels of leases.
 const (
 	ownerPrefix = "owner/"
-	pullPrefix  = "pull/"
-	labelPull   = "paddock.run/pull"
 	// labelFlat leases a blob without what it refers to.
 	labelFlat = "containerd.io/gc.flat"
 )
@@ -87,27 +87,39 @@ func (s *Store) findLayers(ctx context.Context, id, owner string) (*loadedImage,
 
 func (s *Store) lease(ctx context.Context, owner string, config digest.Digest) error {
 	l := leases.Lease{ID: ownerPrefix + owner}
-	_, err := s.leases.Create(ctx, leases.WithID(l.ID), leases.WithLabel(labelFlat, time.Now().UTC().Format(time.RFC3339)))
-	if err == nil || errdefs.IsAlreadyExists(err) {
-		err = s.leases.AddResource(ctx, l, leases.Resource{ID: config.String(), Type: "content"})
-	}
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		ctx := boltutil.WithTransaction(ctx, tx)
+		_, err := s.leases.Create(ctx, leases.WithID(l.ID), leases.WithLabel(labelFlat, time.Now().UTC().Format(time.RFC3339)))
+		if err != nil && !errdefs.IsAlreadyExists(err) {
+			return err
+		}
+		return s.leases.AddResource(ctx, l, leases.Resource{ID: config.String(), Type: "content"})
+	})
 	if err != nil {
 		return fmt.Errorf("leasing layers to %q: %w", owner, classify(err))
 	}
 	return nil
 }
 
-// ReleaseLayers implements Service.
+// ReleaseLayers implements Service. Garbage is collected only where the lease
+// was the last to hold an image.
 func (s *Store) ReleaseLayers(ctx context.Context, owner string) error {
-	released := false
+	last := false
 	for _, ns := range allNamespaces {
-		err := s.leases.Delete(ns.context(ctx), leases.Lease{ID: ownerPrefix + owner})
+		ctx, l := ns.context(ctx), leases.Lease{ID: ownerPrefix + owner}
+		held, err := s.leases.ListResources(ctx, l)
+		if err == nil {
+			err = s.leases.Delete(ctx, l)
+		}
 		if err != nil && !errdefs.IsNotFound(err) {
 			return fmt.Errorf("releasing the layers of %q: %w", owner, classify(err))
 		}
-		released = released || err == nil
+		for _, r := range held {
+			_, err := s.images.Get(ctx, r.ID)
+			last = last || err != nil
+		}
 	}
-	if !released {
+	if !last {
 		return nil
 	}
 	return s.collect(ctx)
@@ -148,6 +160,9 @@ func (s *Store) leasedDiffIDs(ctx context.Context) ([]digest.Digest, error) {
 		}
 		for _, r := range held {
 			of, err := s.configDiffIDs(ctx, digest.Digest(r.ID))
+			if errdefs.IsNotFound(err) {
+				continue // leased just as the image was removed: there is nothing to keep
+			}
 			if err != nil {
 				return nil, fmt.Errorf("layers of lease %s: %w", l.ID, err)
 			}
@@ -155,28 +170,4 @@ func (s *Store) leasedDiffIDs(ctx context.Context) ([]digest.Digest, error) {
 		}
 	}
 	return ids, nil
-}
-
-// beginPull leases what a pull fetches, until it succeeds or its retention ends.
-func (s *Store) beginPull(ctx context.Context, key string) (context.Context, error) {
-	id := fmt.Sprintf("%s%s/%d", pullPrefix, key, time.Now().UnixNano())
-	_, err := s.leases.Create(ctx, leases.WithID(id), leases.WithLabel(labelPull, key), leases.WithExpiration(s.cfg.Retention))
-	if err != nil {
-		return nil, fmt.Errorf("leasing the blobs of a pull: %w", classify(err))
-	}
-	return leases.WithLease(ctx, id), nil
-}
-
-// endPull drops the leases of a pull, and of those before it that failed.
-func (s *Store) endPull(ctx context.Context, key string) error {
-	list, err := s.leases.List(ctx, fmt.Sprintf("labels.%q==%s", labelPull, key))
-	if err != nil {
-		return fmt.Errorf("listing leases: %w", err)
-	}
-	for _, l := range list {
-		if err := s.leases.Delete(ctx, l); err != nil && !errdefs.IsNotFound(err) {
-			return fmt.Errorf("dropping lease %s: %w", l.ID, classify(err))
-		}
-	}
-	return nil
 }

@@ -60,15 +60,16 @@ func (p *pull) run(ctx context.Context) (Image, error) {
 	ctx = p.ns.context(ctx)
 	s, start := p.store, time.Now()
 	defer s.usage.forget()
-	leased, err := s.beginPull(ctx, p.key())
+	leased, finish, err := s.beginPull(ctx, p.key())
 	if err != nil {
 		return Image{}, err
 	}
 	img, err := p.fetchAndRecord(leased)
+	finish()
 	if err != nil {
 		return Image{}, errors.Join(err, p.cleanUp(context.WithoutCancel(ctx), err))
 	}
-	if err := s.endPull(ctx, p.key()); err != nil {
+	if err := s.dropPullLeases(ctx, p.key()); err != nil {
 		return Image{}, err
 	}
 	klog.FromContext(ctx).Info("Pulled an image", "image", p.named.String(), "id", img.ID, "size", img.Size, "took", time.Since(start))
@@ -78,7 +79,7 @@ func (p *pull) run(ctx context.Context) (Image, error) {
 // cleanUp drops what a failed pull unpacked. Its blobs stay for a retry, but not on a full disk.
 func (p *pull) cleanUp(ctx context.Context, cause error) error {
 	if errors.Is(cause, ErrNoSpace) {
-		if err := p.store.endPull(ctx, p.key()); err != nil {
+		if err := p.store.dropPullLeases(ctx, p.key()); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,7 @@ type Store struct {
 	unpacks     keyLock // by path: one unpacking at a time
 	unpackSlots *semaphore.Weighted
 	usage       usage
+	pullLeases  pullLeases
 
 	// layersMu is held while disks are deleted.
 	layersMu sync.Mutex
