@@ -89,7 +89,6 @@ func short(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	w.WriteHeader(http.StatusOK)
 }
 
-
 // TestStalledRegistry: a registry that stops sending does not hold a pull for ever.
 func TestStalledRegistry(t *testing.T) {
 	reg := newTestRegistry(t)
