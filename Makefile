@@ -57,9 +57,17 @@ e2e: deps build guest ## Run the end-to-end tests only
 	go -C e2e test -timeout 30m -count=1 -v ./...
 
 .PHONY: bench
-bench: deps build guest ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md
+bench: deps build guest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md
 	go -C e2e build -o ../build/bin/bench ./cmd/bench
 	build/bin/bench $(BENCHFLAGS)
+
+PEER := -C e2e/peers build -trimpath -ldflags "-s -w"
+
+.PHONY: peers
+peers: ## Build containerd and runc, which benchmarks measure against
+	@mkdir -p build/bin
+	CGO_ENABLED=0 go $(PEER) -o ../../build/bin/ github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
+	go $(PEER) -o ../../build/bin/runc github.com/opencontainers/runc
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a short time (FUZZTIME=10s)

@@ -118,3 +118,12 @@ func filler(r *rand.Rand, layer, bytes int) Tree {
 	}
 	return t
 }
+
+// Pause is what containerd keeps running in each sandbox.
+func Pause() (v1.Image, error) {
+	base, err := busyboxTree()
+	if err != nil {
+		return nil, err
+	}
+	return Image("amd64", v1.Config{Entrypoint: []string{"/bin/sleep", "1000000"}, Env: []string{"PATH=/bin"}}, base)
+}

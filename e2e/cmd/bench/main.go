@@ -1,0 +1,244 @@
+// Command bench measures Paddock beside containerd + runc on this machine, in
+// alternating runs, and writes build/bench/results.json and docs/benchmarks.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/paddock-run/paddock/e2e/bench"
+	"github.com/paddock-run/paddock/e2e/checkout"
+	"github.com/paddock-run/paddock/e2e/cninet"
+	"github.com/paddock-run/paddock/e2e/criclient"
+	"github.com/paddock-run/paddock/e2e/daemon"
+	"github.com/paddock-run/paddock/e2e/images"
+	"github.com/paddock-run/paddock/e2e/peer"
+	"github.com/paddock-run/paddock/e2e/registry"
+)
+
+var (
+	pods   = flag.Int("pods", 10, "pods to run on each runtime")
+	pulls  = flag.Int("pulls", 3, "pulls of the large image on each runtime")
+	layers = flag.Int("layers", 10, "layers of the large image")
+	layer  = flag.Int("layer-mb", 30, "MB of each of its layers")
+)
+
+func main() {
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "paddock-bench-")
+	if err != nil {
+		return err
+	}
+	b := &setup{dir: dir}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	small, large, err := b.push(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range *pulls {
+		for _, s := range b.subjects {
+			fmt.Printf("pull %d of %d: %s\n", i+1, *pulls, s.Name)
+			if err := s.Pull(ctx, large, *layers**layer<<20); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range b.subjects {
+		if _, err := s.Client.Pull(ctx, small); err != nil {
+			return err
+		}
+	}
+	for i := range *pods {
+		for _, s := range b.subjects {
+			fmt.Printf("pod %d of %d: %s\n", i+1, *pods, s.Name)
+			if err := s.Pod(ctx, small); err != nil {
+				return err
+			}
+		}
+	}
+	return b.report(ctx)
+}
+
+// setup is both runtimes, their networks and the registry.
+type setup struct {
+	dir      string
+	reg      *registry.Registry
+	subjects []*bench.Subject // Paddock, then the peer
+	closers  []func() error
+}
+
+func (b *setup) onClose(f func() error) { b.closers = append(b.closers, f) }
+
+func (b *setup) close() error {
+	var errs []error
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		errs = append(errs, b.closers[i]())
+	}
+	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
+}
+
+func (b *setup) start(ctx context.Context) (err error) {
+	if b.reg, err = registry.Start(filepath.Join(b.dir, "registry")); err != nil {
+		return err
+	}
+	b.onClose(b.reg.Close)
+	certs := filepath.Join(b.dir, "certs")
+	if err := b.reg.WriteMirror(certs, b.reg.Host); err != nil {
+		return err
+	}
+	if err := b.startPaddock(ctx, certs); err != nil {
+		return err
+	}
+	return b.startPeer(ctx, certs)
+}
+
+func (b *setup) startPaddock(ctx context.Context, certs string) error {
+	net, err := cninet.New(filepath.Join(b.dir, "paddock-net"), "pdkb")
+	if err != nil {
+		return err
+	}
+	b.onClose(net.Remove)
+	state := fmt.Sprintf("/run/pdkbench-%d", os.Getpid())
+	b.onClose(func() error { return os.RemoveAll(state) })
+	socket := filepath.Join(state, "p.sock")
+	d, err := daemon.New(daemon.Options{Root: filepath.Join(b.dir, "paddock"), State: state, Socket: socket, CertsDir: certs, Network: net})
+	if err != nil {
+		return err
+	}
+	if err := d.Start(ctx); err != nil {
+		return err
+	}
+	b.onClose(d.Stop)
+	return b.subject("Paddock", socket, "lcow")
+}
+
+func (b *setup) startPeer(ctx context.Context, certs string) error {
+	net, err := cninet.New(filepath.Join(b.dir, "peer-net"), "pdkc")
+	if err != nil {
+		return err
+	}
+	b.onClose(net.Remove)
+	pause, err := images.Pause()
+	if err != nil {
+		return err
+	}
+	ref, err := b.reg.Push(ctx, "pause:1", pause)
+	if err != nil {
+		return err
+	}
+	p, err := peer.Start(ctx, peer.Options{Root: filepath.Join(b.dir, "peer"), CertsDir: certs, PauseImage: ref, Network: net})
+	if err != nil {
+		return err
+	}
+	b.onClose(p.Stop)
+	return b.subject(peer.Name, p.Socket, "")
+}
+
+func (b *setup) subject(name, socket, handler string) error {
+	client, err := criclient.Dial(socket)
+	if err != nil {
+		return err
+	}
+	b.onClose(client.Close)
+	b.onClose(func() error { return client.RemoveAll(context.Background()) })
+	logs := filepath.Join(b.dir, fmt.Sprintf("logs-%d", len(b.subjects)))
+	b.subjects = append(b.subjects, &bench.Subject{Name: name, Client: client, Handler: handler, LogDir: logs})
+	return os.MkdirAll(logs, 0o755)
+}
+
+func (b *setup) push(ctx context.Context) (small, large string, err error) {
+	busybox, err := images.Busybox()
+	if err != nil {
+		return "", "", err
+	}
+	big, err := images.Large(*layers, *layer)
+	if err != nil {
+		return "", "", err
+	}
+	small, err = b.reg.Push(ctx, "busybox:1", busybox)
+	if err != nil {
+		return "", "", err
+	}
+	large, err = b.reg.Push(ctx, "large:1", big)
+	return small, large, err
+}
+
+func (b *setup) report(ctx context.Context) error {
+	results := bench.Compare(b.subjects[0], b.subjects[1])
+	root, err := checkout.Root()
+	if err != nil {
+		return err
+	}
+	machine, err := b.machine(ctx)
+	if err != nil {
+		return err
+	}
+	var doc strings.Builder
+	fmt.Fprintf(&doc, "# Benchmarks\n\nMade by `make bench`; pods and pulls of the two runtimes alternate.\n\nMachine: %s. Peer: %s. Every pod boots its VM cold.\n\n", machine, peer.Name)
+	doc.WriteString("Ratio is Paddock's figure over the peer's, inverted for rates: below 1, Paddock is ahead.\n\n")
+	doc.WriteString(bench.Table(results))
+	doc.WriteString("\n## Where a pod's start goes\n\nOne start of a pod, as the daemon tells it; some steps run side by side.\n\n| step | begins after ms | takes ms |\n|---|---:|---:|\n")
+	for _, s := range b.subjects[0].Steps {
+		fmt.Fprintf(&doc, "| %s | %.0f | %.0f |\n", s.Name, msSince(b.subjects[0].Steps, s), float64(s.Duration.Microseconds())/1000)
+	}
+	fmt.Print("\n", doc.String())
+	if err := bench.WriteJSON(filepath.Join(root, "build", "bench", "results.json"), results); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, "docs", "benchmarks.md"), []byte(doc.String()), 0o644)
+}
+
+func msSince(steps []bench.Step, s bench.Step) float64 {
+	first := s.Start
+	for _, o := range steps {
+		if o.Start.Before(first) {
+			first = o.Start
+		}
+	}
+	return float64(s.Start.Sub(first)) / float64(time.Millisecond)
+}
+
+// machine names this machine by what matters, and by nothing else.
+func (b *setup) machine(ctx context.Context) (string, error) {
+	status, err := b.subjects[0].Client.Runtime.Status(ctx, &runtimeapi.StatusRequest{Verbose: true})
+	if err != nil {
+		return "", err
+	}
+	accel := "unknown accelerator"
+	for _, name := range []string{"kvm", "tcg"} {
+		if strings.Contains(status.Info["backend"], `"`+name+`"`) {
+			accel = name
+		}
+	}
+	mem, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return "", err
+	}
+	var kib int
+	if _, err := fmt.Sscanf(string(mem), "MemTotal: %d kB", &kib); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d cores, %d GiB of memory, accelerator %s", runtime.NumCPU(), kib>>20, accel), nil
+}
