@@ -11,46 +11,16 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	guestapi "github.com/paddock-run/paddock/guest/api"
+	"github.com/paddock-run/paddock/guest/client"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
 // agentConn is one control connection to a VM's agent, the handshake done.
-type agentConn struct {
-	guestapi.AgentService
-	// Guest is what the agent said of itself.
-	Guest  *guestapi.HandshakeResponse
-	client *ttrpc.Client
-	done   chan struct{} // closed when the connection is lost
-}
+type agentConn = client.Client
 
-// connectAgent dials the agent and does the handshake.
-func connectAgent(ctx context.Context, machine vm.VM, hostVersion string) (*agentConn, error) {
-	raw, err := machine.Dial(ctx, guestapi.ControlPort)
-	if err != nil {
-		return nil, fmt.Errorf("dial the agent of VM %s: %w", machine.ID(), err)
-	}
-	c := &agentConn{done: make(chan struct{})}
-	c.client = ttrpc.NewClient(raw, ttrpc.WithOnClose(sync.OnceFunc(func() { close(c.done) })))
-	c.AgentService = guestapi.NewAgentClient(c.client)
-	c.Guest, err = c.Handshake(ctx, &guestapi.HandshakeRequest{
-		ProtocolMin: guestapi.ProtocolMin, ProtocolMax: guestapi.ProtocolMax, HostVersion: hostVersion,
-	})
-	if err != nil {
-		c.client.Close()
-		return nil, fmt.Errorf("handshake with the agent of VM %s: %w", machine.ID(), err)
-	}
-	if p := c.Guest.Protocol; p < guestapi.ProtocolMin || p > guestapi.ProtocolMax {
-		c.client.Close()
-		return nil, fmt.Errorf("the agent of VM %s chose protocol %d, offered were %d to %d",
-			machine.ID(), p, guestapi.ProtocolMin, guestapi.ProtocolMax)
-	}
-	return c, nil
-}
-
-func (c *agentConn) lost() bool {
+func lost(c *agentConn) bool {
 	select {
-	case <-c.done:
+	case <-c.Done():
 		return true
 	default:
 		return false
@@ -87,14 +57,14 @@ func (l *agentLink) get(ctx context.Context) (*agentConn, error) {
 	if conn, err := l.current(); conn != nil || err != nil {
 		return conn, err
 	}
-	conn, err := connectAgent(ctx, l.vm, l.version)
+	conn, err := client.Connect(ctx, l.vm.Dial, l.version)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("VM %s: %w", l.vm.ID(), err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		conn.client.Close()
+		conn.Close()
 		return nil, errLinkClosed
 	}
 	l.conn = conn
@@ -107,7 +77,7 @@ func (l *agentLink) current() (*agentConn, error) {
 	if l.closed {
 		return nil, errLinkClosed
 	}
-	if l.conn != nil && !l.conn.lost() {
+	if l.conn != nil && !lost(l.conn) {
 		return l.conn, nil
 	}
 	return nil, nil
@@ -118,7 +88,7 @@ func (l *agentLink) close() {
 	defer l.mu.Unlock()
 	l.closed = true
 	if l.conn != nil {
-		l.conn.client.Close()
+		l.conn.Close()
 	}
 }
 
@@ -134,11 +104,11 @@ func (l *agentLink) retry(ctx context.Context, call func(*agentConn) error) erro
 		conn, err := l.get(ctx)
 		if err == nil {
 			err = call(conn)
-			if err == nil || !conn.lost() && !lostCode(err) {
+			if err == nil || !lost(conn) && !lostCode(err) {
 				return err
 			}
 		}
-		if errors.Is(err, vm.ErrExited) || errors.Is(err, errLinkClosed) || ctx.Err() != nil {
+		if errors.Is(err, vm.ErrExited) || errors.Is(err, errLinkClosed) || errors.Is(err, client.ErrProtocol) || ctx.Err() != nil {
 			return err
 		}
 		select {

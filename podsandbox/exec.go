@@ -11,6 +11,8 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"k8s.io/klog/v2"
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
@@ -70,6 +72,9 @@ func (m *Manager) Exec(ctx context.Context, id string, cmd []string, streams Str
 	defer leave()
 	e := &execution{s: c.sandbox, container: c.id, id: newID()[:32], streams: streams}
 	code, err := e.run(ctx, cmd)
+	if _, bounded := ctx.Deadline(); bounded && status.Code(err) == codes.DeadlineExceeded {
+		<-ctx.Done() // the guest's clock was a little faster
+	}
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

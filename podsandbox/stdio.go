@@ -19,8 +19,8 @@ import (
 
 // openStream dials the stream port and says what the stream is for. A refusal
 // has the guest's gRPC status code. ctx bounds the opening only.
-func openStream(ctx context.Context, machine vm.VM, header *guestapi.StreamHeader) (conn net.Conn, offset uint64, err error) {
-	conn, err = machine.Dial(ctx, guestapi.StreamPort)
+func openStream(ctx context.Context, machine vm.VM, header *guestapi.StreamHeader) (net.Conn, uint64, error) {
+	conn, err := machine.Dial(ctx, guestapi.StreamPort)
 	if err != nil {
 		return nil, 0, fmt.Errorf("dial a stream: %w", err)
 	}
@@ -58,7 +58,7 @@ func (o *output) run(ctx context.Context) error {
 		if errors.As(err, &failed) || errors.Is(err, vm.ErrExited) {
 			return err
 		}
-		switch status.Code(errors.Unwrap(err)) {
+		switch status.Code(err) {
 		case codes.NotFound, codes.OutOfRange, codes.Aborted:
 			return err
 		}
@@ -106,10 +106,8 @@ func (o *output) connected(ctx context.Context) error {
 			}
 			if durable > acked {
 				acked = durable
-				if _, err := conn.Write(binary.BigEndian.AppendUint64(nil, durable)); err != nil {
-					// The other half may still be read: an ended stream closes both.
-					_ = err
-				}
+				// It may fail when the guest has ended the stream: what it sent before can still be read.
+				_, _ = conn.Write(binary.BigEndian.AppendUint64(nil, durable))
 			}
 		}
 		if errors.Is(err, io.EOF) {

@@ -124,11 +124,14 @@ func (a *Agent) CreateContainer(_ context.Context, r *api.CreateContainerRequest
 		return nil, err
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.containers[r.Id] != nil {
+	taken := a.containers[r.Id] != nil
+	if !taken {
+		a.containers[r.Id] = &Container{Request: r, Init: newProcess(), execs: map[string]*Process{}}
+	}
+	a.mu.Unlock()
+	if taken {
 		return nil, status.Errorf(codes.AlreadyExists, "container %s exists", r.Id)
 	}
-	a.containers[r.Id] = &Container{Request: r, Init: newProcess(), execs: map[string]*Process{}}
 	return &api.CreateContainerResponse{User: &api.ResolvedUser{Uid: uint32(r.User.GetUid())}, Pid: 1}, a.check("CreateContainer, answer")
 }
 
