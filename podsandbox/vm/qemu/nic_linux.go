@@ -76,6 +76,9 @@ func (v *VM) plugNIC(ctx context.Context, slot int, nic vm.NIC, tap *os.File) er
 		return err
 	}
 	backend := qmpArgs{"type": "tap", "id": netdev, "fd": netdev}
+	if err := v.offerVhost(ctx, netdev, backend); err != nil {
+		return err
+	}
 	if err := v.addNetdev(ctx, netdev, backend); err != nil {
 		_ = v.execute(context.WithoutCancel(ctx), "closefd", qmpArgs{"fdname": netdev}, nil)
 		return err
@@ -95,6 +98,21 @@ func (v *VM) plugNIC(ctx context.Context, slot int, nic vm.NIC, tap *os.File) er
 		defer cancel()
 		return errors.Join(err, v.execute(ctx, "netdev_del", qmpArgs{"id": netdev}, nil))
 	}
+	return nil
+}
+
+// offerVhost has the host's kernel move the packets where it can.
+func (v *VM) offerVhost(ctx context.Context, netdev string, backend qmpArgs) error {
+	f, err := os.OpenFile("/dev/vhost-net", os.O_RDWR, 0)
+	if err != nil {
+		return nil // QEMU moves them
+	}
+	defer f.Close()
+	name := "vhost-" + netdev
+	if err := v.executeFile(ctx, f, "getfd", qmpArgs{"fdname": name}, nil); err != nil {
+		return err
+	}
+	backend["vhost"], backend["vhostfd"] = true, name
 	return nil
 }
 

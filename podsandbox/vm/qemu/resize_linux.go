@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,8 +48,8 @@ func (v *VM) Resize(ctx context.Context, r vm.Resources) error {
 
 // awaitMemory waits until the guest has taken at least the size asked for. Giving back is not waited for.
 func (v *VM) awaitMemory(ctx context.Context, hot uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, growTime)
-	defer cancel()
+	limit := time.NewTimer(growTime)
+	defer limit.Stop()
 	for {
 		var size uint64
 		if err := v.execute(ctx, "qom-get", qmpArgs{"path": hotMemoryPath, "property": "size"}, &size); err != nil {
@@ -61,6 +62,19 @@ func (v *VM) awaitMemory(ctx context.Context, hot uint64) error {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
 			return fmt.Errorf("resize VM %s: the guest took %d of %d MiB: %w", v.state.ID, size/mib, hot/mib, ctx.Err())
+		case <-limit.C:
+			if size == 0 {
+				return v.takeBack(fmt.Errorf("resize VM %s: the guest takes no memory; does its image load virtio_mem? %w", v.state.ID, vm.ErrUnsupported))
+			}
+			return fmt.Errorf("resize VM %s: the guest took only %d of %d MiB in %v", v.state.ID, size/mib, hot/mib, growTime)
 		}
 	}
+}
+
+// takeBack ends the offer of memory to a guest that did not react.
+func (v *VM) takeBack(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	set := qmpArgs{"path": hotMemoryPath, "property": "requested-size", "value": 0}
+	return v.orExited(errors.Join(err, v.execute(ctx, "qom-set", set, nil)))
 }
