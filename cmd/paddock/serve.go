@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 
+	containerdlog "github.com/containerd/log"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 
@@ -37,7 +38,13 @@ func newServe(configPath *string) *cobra.Command {
 func setLogLevel(level int) error {
 	fs := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(fs)
-	return fs.Set("v", strconv.Itoa(level))
+	if err := fs.Set("v", strconv.Itoa(level)); err != nil {
+		return err
+	}
+	if level < 4 { // containerd's libraries speak through a logger of their own
+		return containerdlog.SetLevel("error")
+	}
+	return nil
 }
 
 // daemon is what serve puts together, to take apart in reverse.

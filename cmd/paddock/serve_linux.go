@@ -86,24 +86,30 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, fmt.Errorf("pod sandboxes: %w", err)
 	}
 	d.onClose(pods.Close)
+	criCfg := criConfig(cfg.Streaming.Address, cfg.DefaultHandler)
 	info := vms.Info()
-	server, err := cri.New(cri.Config{
-		Version: version,
-		Backend: map[string]string{
-			"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
-		},
-		Handlers:       []guest.Handler{guest.LCOW},
-		DefaultHandler: cfg.DefaultHandler,
-		StreamAddr:     cfg.Streaming.Address,
-		MountOptions:   true,
-		CgroupDriver:   runtimeapi.CgroupDriver_CGROUPFS,
-		HostOS:         guest.Linux,
-	}, pods, images)
+	criCfg.Backend = map[string]string{
+		"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
+	}
+	server, err := cri.New(criCfg, pods, images)
 	if err != nil {
 		return nil, err
 	}
 	d.onClose(server.Close)
 	return server, nil
+}
+
+// criConfig is what the CRI servers are told about a Linux host.
+func criConfig(streamAddr string, defaultHandler guest.Handler) cri.Config {
+	return cri.Config{
+		Version:        version,
+		Handlers:       []guest.Handler{guest.LCOW},
+		DefaultHandler: defaultHandler,
+		MountOptions:   true,
+		StreamAddr:     streamAddr,
+		CgroupDriver:   runtimeapi.CgroupDriver_CGROUPFS,
+		HostOS:         guest.Linux,
+	}
 }
 
 func newVMs(ctx context.Context, cfg *config.Config) (*qemu.Host, error) {

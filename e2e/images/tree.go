@@ -64,6 +64,9 @@ func (t Tree) tar() ([]byte, error) {
 		if e.Type == tar.TypeDir {
 			name += "/"
 		}
+		if target, ok := t[e.Link]; ok && e.Type == tar.TypeLink {
+			e.Mode, e.UID, e.GID = target.Mode, target.UID, target.GID // some unpackers apply a link's own
+		}
 		hdr := &tar.Header{Typeflag: e.Type, Name: name, Mode: e.Mode, Uid: e.UID, Gid: e.GID,
 			Linkname: e.Link, Size: int64(len(e.Content)), ModTime: epoch, Format: tar.FormatPAX}
 		if err := w.WriteHeader(hdr); err != nil {
