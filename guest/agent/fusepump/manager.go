@@ -77,10 +77,14 @@ func (m *Manager) Mount(ctx context.Context, shareID, target string, readOnly, r
 	}
 	m.pumps[shareID] = p
 	p.connect(conn)
+	p.users.Add(1)
 	go p.readRequests()
 	m.mu.Unlock()
 	if err := p.waitReady(ctx); err != nil {
 		return errors.Join(fmt.Errorf("mount share %s at %s: host did not answer FUSE_INIT: %w", shareID, target, err), m.Unmount(shareID))
+	}
+	if err := settlePoll(target, rootIsFile); err != nil {
+		return errors.Join(fmt.Errorf("mount share %s at %s: %w", shareID, target, err), m.Unmount(shareID))
 	}
 	return nil
 }

@@ -4,17 +4,16 @@ package fusepump
 
 import (
 	"fmt"
-	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// mountFUSE opens /dev/fuse and mounts it at target. The file is non-blocking:
-// a read ends when it is closed.
-func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*os.File, error) {
-	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+// mountFUSE opens /dev/fuse and mounts it at target.
+func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*device, error) {
+	dev, err := openDevice()
 	if err != nil {
-		return nil, fmt.Errorf("open /dev/fuse (is the fuse module loaded?): %w", err)
+		return nil, err
 	}
 	rootMode := uint32(unix.S_IFDIR)
 	if rootIsFile {
@@ -24,10 +23,34 @@ func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*os.Fi
 	if readOnly {
 		flags |= unix.MS_RDONLY
 	}
-	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", fd, rootMode, maxRead)
+	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", dev.fd, rootMode, maxRead)
 	if err := unix.Mount("paddock", target, "fuse.paddock", flags, opts); err != nil {
-		unix.Close(fd)
+		dev.close()
 		return nil, fmt.Errorf("mount fuse: %w", err)
 	}
-	return os.NewFile(uintptr(fd), "/dev/fuse"), nil
+	return dev, nil
+}
+
+// pollProbe is a name that the host's server knows in every directory root: a file to poll.
+const pollProbe = ".go-fuse-epoll-hack"
+
+// settlePoll makes the kernel ask once whether files of the mount can be
+// polled, by a plain system call, so that it never asks again: Go's runtime
+// would ask from within its network poller, and could stop the goroutines that
+// have to answer.
+func settlePoll(target string, rootIsFile bool) error {
+	path := target
+	if !rootIsFile {
+		path = filepath.Join(target, pollProbe)
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(fds, 0); err != nil && err != unix.EINTR {
+		return fmt.Errorf("poll %s: %w", path, err)
+	}
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -28,6 +27,7 @@ const (
 	opForget      = 2
 	opInit        = 26
 	opInterrupt   = 36
+	opPoll        = 40
 	opNotifyReply = 41
 	opBatchForget = 42
 )
@@ -38,9 +38,8 @@ var errStopped = errors.New("share is unmounted")
 type pump struct {
 	target  string
 	bufSize int
-	// dev is /dev/fuse. Closing it aborts the mount: the kernel fails what is
-	// pending and every later request, also of files that are still open.
-	dev     *os.File
+	dev     *device
+	users   sync.WaitGroup // goroutines that use dev
 	once    sync.Once
 	ready   chan struct{} // closed by the first answer, that of FUSE_INIT
 	stopped chan struct{}
@@ -104,11 +103,15 @@ func (p *pump) connect(conn net.Conn) {
 	}
 	old := p.link
 	p.setLink(l)
+	p.users.Add(1)
 	p.mu.Unlock()
-	if old != nil {
-		p.lose(old, errors.New("replaced by a newer stream"))
-	}
-	go p.readReplies(l)
+	go func() {
+		defer p.users.Done()
+		if old != nil {
+			p.lose(old, errors.New("replaced by a newer stream"))
+		}
+		p.readReplies(l)
+	}()
 }
 
 // setLink changes the stream in use. mu is held.
@@ -170,14 +173,12 @@ func (p *pump) current() (*link, error) {
 
 // readRequests copies requests of the kernel to the stream until the mount is gone.
 func (p *pump) readRequests() {
+	defer p.users.Done()
 	buf := make([]byte, p.bufSize)
 	for {
-		n, err := p.dev.Read(buf)
-		switch {
-		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINTR):
-			continue // interrupted before we had it
-		case err != nil || n < inHeaderSize:
-			return // ENODEV: unmounted or aborted; or we have closed it
+		n, err := p.dev.read(buf)
+		if err != nil || n < inHeaderSize {
+			return // unmounted, aborted or stopped
 		}
 		p.send(buf[:n])
 	}
@@ -187,6 +188,13 @@ func (p *pump) readRequests() {
 func (p *pump) send(msg []byte) {
 	opcode := binary.NativeEndian.Uint32(msg[4:])
 	unique := binary.NativeEndian.Uint64(msg[8:])
+	if opcode == opPoll {
+		// Go's epoll_ctl on a file of the mount blocks its netpoller until this
+		// is answered; an answer that came through the netpoller would never
+		// arrive. Files of a share are always ready, as ENOSYS says.
+		p.replyError(unique, unix.ENOSYS)
+		return
+	}
 	// An interrupt is answered only when it came too early; nothing waits for it.
 	answered := opcode != opForget && opcode != opBatchForget && opcode != opNotifyReply && opcode != opInterrupt
 	l, err := p.current()
@@ -233,8 +241,8 @@ func (p *pump) readReplies(l *link) {
 			p.mu.Unlock()
 		}
 		// ENOENT: the request was interrupted or failed meanwhile.
-		if _, err := p.dev.Write(buf[:n]); err != nil && !errors.Is(err, unix.ENOENT) {
-			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) || errors.Is(err, os.ErrClosed) {
+		if err := p.dev.write(buf[:n]); err != nil && !errors.Is(err, unix.ENOENT) {
+			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) {
 				p.lose(l, err)
 				return
 			}
@@ -263,10 +271,11 @@ func (p *pump) replyError(unique uint64, errno unix.Errno) {
 	binary.NativeEndian.PutUint32(msg[0:], outHeaderSize)
 	binary.NativeEndian.PutUint32(msg[4:], uint32(-int32(errno)))
 	binary.NativeEndian.PutUint64(msg[8:], unique)
-	p.dev.Write(msg[:]) // fails if the request is gone: fine
+	p.dev.write(msg[:]) // fails if the request is gone: fine
 }
 
-// stop unmounts and ends the pump. Files still open in the guest get ENOTCONN.
+// stop unmounts and ends the pump. Files still open in the guest get ENOTCONN
+// once the device is closed, which aborts the mount.
 func (p *pump) stop() error {
 	p.mu.Lock()
 	if p.ended {
@@ -285,6 +294,10 @@ func (p *pump) stop() error {
 	if l != nil {
 		l.conn.Close()
 	}
-	p.dev.Close()
+	p.dev.wake()
+	go func() {
+		p.users.Wait()
+		p.dev.close()
+	}()
 	return err
 }

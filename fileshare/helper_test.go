@@ -1,0 +1,59 @@
+//go:build linux
+
+package fileshare
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// helperArg makes the test binary another process that works on a share.
+const helperArg = "fileshare-helper"
+
+func helperMain(args []string) int {
+	file, err := os.OpenFile(args[1], os.O_RDWR, 0)
+	if err == nil {
+		switch args[0] {
+		case "setlk":
+			err = unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+		case "setlkw":
+			err = unix.FcntlFlock(file.Fd(), unix.F_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
+		case "flock":
+			err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		default:
+			err = fmt.Errorf("unknown helper %q", args[0])
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return int(errnoOf(err))
+	}
+	return 0
+}
+
+// helper runs the test binary as another process; its exit code is the errno.
+func helper(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.Command("/proc/self/exe", append([]string{helperArg}, args...)...)
+}
+
+func exitErrno(err error) unix.Errno {
+	if e, ok := err.(*exec.ExitError); ok {
+		return unix.Errno(e.ExitCode())
+	}
+	return 0
+}
+
+// asUser runs a shell command as uid:gid.
+func asUser(uid, gid int, script string) error {
+	out, err := exec.Command("setpriv", "--reuid", strconv.Itoa(uid), "--regid", strconv.Itoa(gid), "--clear-groups", "sh", "-ec", script).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", script, err, out)
+	}
+	return nil
+}
