@@ -114,7 +114,7 @@ func (p *pod) create(cfg *runtimeapi.ContainerConfig, change func(*runtimeapi.Co
 // run creates and starts a busybox container that runs a shell script.
 func (p *pod) run(name, script string, change func(*runtimeapi.ContainerConfig)) *container {
 	p.t.Helper()
-	c := p.create(criclient.ContainerConfig(name, busybox, "/bin/sh", "-c", script), change)
+	c := p.create(shell(name, script), change)
 	c.start()
 	return c
 }
@@ -124,10 +124,26 @@ func (c *container) start() {
 	crictlOut(c.pod.t, "start", c.id)
 }
 
-// exec runs a shell script in the container and returns its stdout.
+// exec runs a shell script in the container, which must succeed, and returns its stdout without the last line's end.
 func (c *container) exec(script string) string {
 	c.pod.t.Helper()
-	return crictlOut(c.pod.t, "exec", "-s", c.id, "/bin/sh", "-c", script)
+	resp := c.execSync(script)
+	if resp.GetExitCode() != 0 {
+		c.pod.t.Fatalf("%s: exit code %d: %s%s", script, resp.GetExitCode(), resp.GetStdout(), resp.GetStderr())
+	}
+	return strings.TrimRight(string(resp.GetStdout()), "\n")
+}
+
+// execSync runs a shell script in the container.
+func (c *container) execSync(script string) *runtimeapi.ExecSyncResponse {
+	c.pod.t.Helper()
+	resp, err := env.client.Runtime.ExecSync(c.pod.t.Context(), &runtimeapi.ExecSyncRequest{
+		ContainerId: c.id, Cmd: []string{"/bin/sh", "-c", script}, Timeout: int64(stepTimeout.Seconds()),
+	})
+	if err != nil {
+		c.pod.t.Fatalf("%s: %v", script, err)
+	}
+	return resp
 }
 
 // logFile is where the runtime writes the container's log.
@@ -177,4 +193,9 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// shell configures a busybox container that runs a script.
+func shell(name, script string) *runtimeapi.ContainerConfig {
+	return criclient.ContainerConfig(name, busybox, "/bin/sh", "-c", script)
 }
