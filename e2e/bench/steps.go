@@ -17,21 +17,28 @@ type Step struct {
 	Duration time.Duration
 }
 
+// timelineStep is a step as verbose status has it.
+type timelineStep struct {
+	Name     string
+	Start    time.Time
+	Duration string
+}
+
 // startSteps asks for a sandbox's timeline; nil when the runtime has none.
 func startSteps(ctx context.Context, c *criclient.Client, podID string) []Step {
 	r, err := c.Runtime.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: podID, Verbose: true})
 	if err != nil {
 		return nil
 	}
+	var told []timelineStep
+	if json.Unmarshal([]byte(r.Info["timeline"]), &told) != nil {
+		return nil
+	}
 	var steps []Step
-	for _, key := range []string{"timeline", "info"} {
-		if json.Unmarshal([]byte(r.Info[key]), &steps) == nil && len(steps) > 0 {
-			return steps
-		}
-		var info struct{ Timeline []Step }
-		if json.Unmarshal([]byte(r.Info[key]), &info) == nil && len(info.Timeline) > 0 {
-			return info.Timeline
+	for _, t := range told {
+		if d, err := time.ParseDuration(t.Duration); err == nil {
+			steps = append(steps, Step{Name: t.Name, Start: t.Start, Duration: d})
 		}
 	}
-	return nil
+	return steps
 }
