@@ -17,6 +17,7 @@ type container struct {
 	init  *process
 	mode  api.PIDMode
 	user  *api.ResolvedUser
+	home  string
 	spec  specDefaults
 	disks []disk.Address // each a use to release
 

@@ -118,6 +118,7 @@ func (c *container) resolveUser(u *api.User) error {
 		return invalid("%v", err)
 	}
 	c.user = &api.ResolvedUser{Uid: resolved.UID, Gid: resolved.GID, Groups: resolved.Groups}
+	c.home = resolved.Home
 	return nil
 }
 

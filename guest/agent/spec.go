@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -48,8 +50,9 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 	spec.Hooks = nil
 	spec.Hostname, spec.Domainname = "", "" // the VM's
 	spec.Process.Terminal = req.Terminal
-	spec.Process.User.UID, spec.Process.User.GID = c.user.Uid, c.user.Gid
-	spec.Process.User.AdditionalGids = c.user.Groups
+	if !slices.ContainsFunc(spec.Process.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
+		spec.Process.Env = append(spec.Process.Env, "HOME="+c.home)
+	}
 	// The VM is the pod: its network, IPC and host name are the container's.
 	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace}}
 	if pidNamespace != nil {

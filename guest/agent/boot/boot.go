@@ -31,10 +31,6 @@ func Run() error {
 	if err := enableControllers(CgroupRoot, PodCgroup); err != nil {
 		return fmt.Errorf("set up cgroups: %w", err)
 	}
-	// The agent must be the last thing the kernel kills for want of memory.
-	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0); err != nil {
-		logf("protect the agent from the OOM killer: %v", err)
-	}
 	// Every copy of a mount that the agent hands to a container starts private.
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 }

@@ -78,7 +78,9 @@ func find(ctx context.Context, addr Address) (node, device string, err error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		if names, _ := os.ReadDir(device + "/block"); len(names) == 1 {
 			node = "/dev/" + names[0].Name()
-			if _, err := os.Stat(node); err == nil {
+			// The node is there a moment before the disk can be opened.
+			if f, err := os.Open(node); err == nil {
+				f.Close()
 				return node, device, nil
 			}
 		} else if _, err := os.Stat(device); err != nil {

@@ -39,6 +39,8 @@ type Request struct {
 type Resolved struct {
 	UID, GID uint32
 	Groups   []uint32
+	// Home is the home directory; "/" for a user without an entry in passwd.
+	Home string
 }
 
 // Resolve looks the user up in the image at rootfs.
@@ -59,7 +61,7 @@ func Resolve(rootfs string, req Request) (Resolved, error) {
 	if err != nil {
 		return Resolved{}, fmt.Errorf("user %q in the image's /etc/passwd and /etc/group: %w", spec, err)
 	}
-	out := Resolved{UID: uint32(found.Uid), GID: uint32(found.Gid)}
+	out := Resolved{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
 	if req.GID != nil {
 		if *req.GID < 0 || *req.GID > maxID {
 			return Resolved{}, fmt.Errorf("group %d is out of range", *req.GID)

@@ -1,0 +1,155 @@
+//go:build linux
+
+package agenttest
+
+import (
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/paddock-run/paddock/guest/api"
+	"github.com/paddock-run/paddock/guest/channel"
+	"github.com/paddock-run/paddock/guest/client"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func testOOM(t *testing.T, _ *Machine, c *client.Client) {
+	req := Request("oom", "exec dd if=/dev/zero of=/dev/null bs=64M count=1")
+	var spec specs.Spec
+	must(t, json.Unmarshal(req.Spec, &spec))
+	limit := int64(16 << 20)
+	spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit}
+	req.Spec, _ = json.Marshal(&spec)
+	_, errs, exit := Run(t, c, req)
+	if !exit.OomKilled || exit.Code != 137 {
+		t.Errorf("exit %v, stderr %q", exit, errs)
+	}
+}
+
+func testPIDModes(t *testing.T, _ *Machine, c *client.Client) {
+	for i, name := range []string{"a", "b"} {
+		req := Request(name, "echo up; sleep 100"+itoa(i))
+		req.PidMode = api.PIDMode_PID_MODE_POD
+		Start(t, c, req)
+		waitOutput(t, c, name, "up\n")
+	}
+	defer Delete(t, c, "b")
+	target := Request("target", "ps")
+	target.PidMode, target.PidTarget = api.PIDMode_PID_MODE_TARGET, "a"
+	out, errs, _ := Run(t, c, target)
+	if !strings.Contains(out, "sleep 1000") || !strings.Contains(out, "sleep 1001") || !strings.Contains(out, "pause") {
+		t.Errorf("the pod's processes: %q, %q", out, errs)
+	}
+	Delete(t, c, "a")
+	own := Request("own", "echo $$")
+	if out, _, _ := Run(t, c, own); out != "1\n" {
+		t.Errorf("PID in a namespace of its own: %q", out)
+	}
+}
+
+func testMounts(t *testing.T, _ *Machine, c *client.Client) {
+	req := Request("w", `id -u > /vol/f; cat /copy/sub/file; stty -F /dev/null 2>/dev/null; cat /etc/resolv.conf; head -n1 /etc/hosts; echo x > /ro/f; touch /shm/x /mem/x && ls /outside/deeper`)
+	req.Mounts = []*api.Mount{
+		{Destination: "/outside/deeper", Source: &api.Mount_Scratch{Scratch: &api.ScratchSource{Name: "vols/b"}}},
+		{Destination: "/outside", Source: &api.Mount_Tmpfs{Tmpfs: &api.TmpfsSource{SizeBytes: 1 << 20}}},
+		{Destination: "/vol", Source: &api.Mount_Scratch{Scratch: &api.ScratchSource{Name: "vols/a", Mode: 0o777}}},
+		{Destination: "/ro", ReadOnly: true, RecursiveReadOnly: true, Source: &api.Mount_Scratch{Scratch: &api.ScratchSource{Name: "vols/a"}}},
+		{Destination: "/copy", Source: &api.Mount_Scratch{Scratch: &api.ScratchSource{Name: "img", CopyUpFrom: "/data"}}},
+		{Destination: "/mem", Source: &api.Mount_Tmpfs{Tmpfs: &api.TmpfsSource{Name: "mem", SizeBytes: 1 << 20}}},
+		{Destination: "/etc/resolv.conf", Source: &api.Mount_SandboxFile{SandboxFile: api.SandboxFile_SANDBOX_FILE_RESOLV_CONF}},
+		{Destination: "/etc/hosts", Source: &api.Mount_SandboxFile{SandboxFile: api.SandboxFile_SANDBOX_FILE_HOSTS}},
+		{Destination: "/shm", Source: &api.Mount_SandboxFile{SandboxFile: api.SandboxFile_SANDBOX_FILE_SHM}},
+	}
+	out, errs, exit := Run(t, c, req)
+	want := "from the image\nsearch example.test\nnameserver 192.0.2.53\n127.0.0.1\tlocalhost\n"
+	if out != want || exit.Code != 0 || !strings.Contains(errs, "Read-only") {
+		t.Errorf("stdout %q, stderr %q, exit %v", out, errs, exit)
+	}
+	again := Request("r", "cat /vol/f; ls /mem")
+	again.Mounts = []*api.Mount{req.Mounts[2], req.Mounts[5]}
+	if out, _, _ := Run(t, c, again); out != "0\nx\n" {
+		t.Errorf("a second container sees %q", out)
+	}
+	escape := Request("esc", "true")
+	escape.Mounts = []*api.Mount{{Destination: "/x", Source: &api.Mount_Disk{Disk: &api.DiskSource{
+		Disk: &api.DiskAddress{Lun: topLUN}, FsType: "ext4", Subpath: "escape/run/paddock",
+	}}, ReadOnly: true}}
+	if _, err := c.CreateContainer(Context(t), escape); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a subpath through a link out of the volume: %v", err)
+	}
+	disk := Request("disk", "cat /x; wc -c < /dev/raw")
+	disk.Mounts = []*api.Mount{
+		{Destination: "/x", ReadOnly: true, Source: &api.Mount_Disk{Disk: &api.DiskSource{Disk: &api.DiskAddress{Lun: baseLUN}, FsType: "ext4", Subpath: "etc/layer"}}},
+		{Destination: "/dev/raw", ReadOnly: true, Source: &api.Mount_Disk{Disk: &api.DiskSource{Disk: &api.DiskAddress{Lun: baseLUN}, Block: true}}},
+	}
+	if out, errs, _ := Run(t, c, disk); out != "base\n16777216\n" {
+		t.Errorf("a disk's file and the disk itself: %q, %q", out, errs)
+	}
+}
+
+func testPortForward(t *testing.T, _ *Machine, c *client.Client) {
+	Start(t, c, Request("srv", "echo up; nc -l -p 8080 -s 127.0.0.1 -e cat"))
+	defer Delete(t, c, "srv")
+	waitOutput(t, c, "srv", "up\n")
+	ctx := Context(t)
+	conn, err := c.OpenPort(ctx, 8080)
+	for status.Code(err) == codes.Unavailable && c.Err() == nil && !ended(t, c, "srv") {
+		conn, err = c.OpenPort(ctx, 8080) // nc says nothing when it listens
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.Write([]byte("ping"))
+	conn.(channel.CloseWriter).CloseWrite()
+	if got, err := io.ReadAll(conn); string(got) != "ping" || err != nil {
+		t.Errorf("echo %q, %v", got, err)
+	}
+	if _, err := c.OpenPort(Context(t), 9); status.Code(err) != codes.Unavailable {
+		t.Errorf("a port without a listener: %v", err)
+	}
+}
+
+func testStats(t *testing.T, _ *Machine, c *client.Client) {
+	Start(t, c, Request("st", "dd if=/dev/zero of=/big bs=1024 count=2048 2>/dev/null; echo up; sleep 1000"))
+	defer Delete(t, c, "st")
+	waitOutput(t, c, "st", "up\n")
+	limit := int64(64 << 20)
+	raw, _ := json.Marshal(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}})
+	if _, err := c.UpdateContainer(Context(t), &api.UpdateContainerRequest{Id: "st", Resources: raw}); err != nil {
+		t.Errorf("update: %v", err)
+	}
+	resp, err := c.Stats(Context(t), &api.StatsRequest{ContainerIds: []string{"st"}, Pod: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, p := resp.Containers[0], resp.Pod
+	if s.Cpu.UsageNanos == 0 || s.Memory.UsageBytes == 0 || s.Memory.LimitBytes != 64<<20 || s.WritableLayer.UsedBytes < 2<<20 || s.Pids == 0 {
+		t.Errorf("container: %v", s)
+	}
+	if p.Cpu.UsageNanos < s.Cpu.UsageNanos || p.Scratch.CapacityBytes == 0 || p.Processes == 0 {
+		t.Errorf("pod: %v", p)
+	}
+}
+
+func ended(t *testing.T, c *client.Client, id string) bool {
+	t.Helper()
+	list, err := c.ListContainers(Context(t), &api.ListContainersRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range list.Containers {
+		if state.Id == id && state.State == api.ProcessState_PROCESS_STATE_ENDED {
+			t.Errorf("%s ended: %s", id, Output(t, c, id, "", api.Stdio_STDIO_STDERR))
+			return true
+		}
+	}
+	return false
+}
