@@ -53,6 +53,8 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 	if !slices.ContainsFunc(spec.Process.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
 		spec.Process.Env = append(spec.Process.Env, "HOME="+c.home)
 	}
+	spec.Process.User.UID, spec.Process.User.GID = c.user.Uid, c.user.Gid
+	spec.Process.User.AdditionalGids = c.user.Groups
 	// The VM is the pod: its network, IPC and host name are the container's.
 	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace}}
 	if pidNamespace != nil {
