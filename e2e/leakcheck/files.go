@@ -30,10 +30,7 @@ func mounts(s Scope) ([]string, error) {
 // filesByID lists files below the scope's folders whose path carries the id of
 // a sandbox or container.
 func filesByID(s Scope) ([]string, error) {
-	if s.IDs == nil {
-		return nil, nil
-	}
-	ids := s.IDs()
+	ids := s.ids()
 	var found []string
 	for _, dir := range s.Dirs {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -43,11 +40,8 @@ func filesByID(s Scope) ([]string, error) {
 			if err != nil {
 				return err
 			}
-			for _, id := range ids {
-				if strings.Contains(path, id) {
-					found = append(found, path)
-					break
-				}
+			if hasID(path, ids) {
+				found = append(found, path)
 			}
 			return nil
 		})

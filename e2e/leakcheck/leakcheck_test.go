@@ -2,23 +2,30 @@ package leakcheck
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/paddock-run/paddock/e2e/cninet"
 )
 
 // TestFinds leaves one thing of each kind that needs no privilege, and wants each to be told.
 func TestFinds(t *testing.T) {
 	dir := t.TempDir()
-	scope := Scope{Dirs: []string{dir}, LeaseDir: filepath.Join(dir, "leases"), IDs: func() []string { return []string{"sandbox-1"} }}
+	network := &cninet.Network{
+		Bridge: "none0", LeaseDir: filepath.Join(dir, "leases"),
+		Subnet4: netip.MustParsePrefix("10.213.0.0/24"), Subnet6: netip.MustParsePrefix("fd00:213:0::/64"),
+	}
+	scope := Scope{Dirs: []string{dir}, Network: network, IDs: func() []string { return []string{"sandbox-1"} }}
 	before, err := Take(scope)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(scope.LeaseDir, 0o755); err != nil {
+	if err := os.MkdirAll(network.LeaseDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"leases/10.0.0.2", "leases/lock", "vm-sandbox-1.sock", "daemon.log"} {
@@ -52,16 +59,19 @@ func TestFinds(t *testing.T) {
 }
 
 func TestIsPodRule(t *testing.T) {
+	s := Scope{Network: &cninet.Network{
+		Bridge: "pdk4", Subnet4: netip.MustParsePrefix("10.213.4.0/24"), Subnet6: netip.MustParsePrefix("fd00:213:4::/64"),
+	}}
 	for line, want := range map[string]bool{
-		"-A POSTROUTING -s 10.213.4.7/32 -j CNI-0123":                     true,
-		":CNI-0123 - [0:0]":                                               true,
-		":CNI-HOSTPORT-DNAT - [0:0]":                                      false,
-		"-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT": false,
-		`-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"x\" id: \"y\"" -j CNI-DN-12`: true,
-		":PREROUTING ACCEPT [12:34]": false,
-		"*nat":                       false,
+		"-A POSTROUTING -s 10.213.4.7/32 -j CNI-0123":                                                    true,
+		"-A CNI-DN-1 -p tcp -j DNAT --to-destination [fd00:213:4::7]:80":                                 true,
+		`-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"pdk4\" id: \"y\"" -j CNI-DN-12`:  true,
+		`-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \"pdk44\" id: \"y\"" -j CNI-DN-12`: false,
+		"-A POSTROUTING -s 10.213.44.7/32 -j CNI-0123":                                                   false,
+		"-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT":                                false,
+		":PREROUTING ACCEPT [12:34]":                                                                     false,
 	} {
-		if got := isPodRule(line); got != want {
+		if got := s.isPodRule(line); got != want {
 			t.Errorf("isPodRule(%q) = %t, want %t", line, got, want)
 		}
 	}

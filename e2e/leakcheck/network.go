@@ -3,40 +3,27 @@ package leakcheck
 import (
 	"errors"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func interfaces(Scope) ([]string, error) {
-	links, err := net.Interfaces()
+// interfaces lists the ports of the network's bridge: the pods' ends in the host.
+func interfaces(s Scope) ([]string, error) {
+	ports, err := filepath.Glob("/sys/class/net/" + s.Network.Bridge + "/brif/*")
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, l := range links {
-		names = append(names, l.Name)
+	for i := range ports {
+		ports[i] = filepath.Base(ports[i])
 	}
-	return names, nil
+	return ports, nil
 }
 
-// namespaces lists named ones where tools of the trade keep them.
-func namespaces(Scope) ([]string, error) {
-	names, err := filepath.Glob("/run/netns/*")
-	if err != nil {
-		return nil, err
-	}
-	return names, nil
-}
-
-// rules lists packet filter rules of both kinds and families. Chains that
-// CNI's portmap makes once for the whole machine, and keeps, do not count.
-func rules(Scope) ([]string, error) {
+// rules lists packet filter rules, of both kinds and families, that name the
+// network or one of its addresses.
+func rules(s Scope) ([]string, error) {
 	var found []string
 	for _, tool := range []string{"iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"} {
 		path, err := exec.LookPath(tool)
@@ -48,7 +35,7 @@ func rules(Scope) ([]string, error) {
 			continue // the kernel lacks this kind
 		}
 		for _, line := range strings.Split(string(out), "\n") {
-			if isPodRule(line) {
+			if s.isPodRule(line) {
 				found = append(found, tool+": "+line)
 			}
 		}
@@ -56,20 +43,16 @@ func rules(Scope) ([]string, error) {
 	return found, nil
 }
 
-func isPodRule(line string) bool {
-	switch {
-	case strings.Contains(line, "CNI-HOSTPORT-"):
-		return strings.Contains(line, "id:")
-	case strings.HasPrefix(line, "-A "), strings.HasPrefix(line, ":CNI-"):
-		return true
-	}
-	return false
+func (s Scope) isPodRule(line string) bool {
+	v4 := strings.TrimSuffix(s.Network.Subnet4.Addr().String(), "0")
+	v6 := s.Network.Subnet6.Addr().String()
+	return strings.Contains(line, `"`+s.Network.Bridge+`\"`) || strings.Contains(line, v4) || strings.Contains(line, v6)
 }
 
 // leases lists addresses that host-local has given out.
 func leases(s Scope) ([]string, error) {
 	var found []string
-	err := filepath.WalkDir(s.LeaseDir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(s.Network.LeaseDir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}

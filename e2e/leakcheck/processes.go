@@ -3,17 +3,19 @@ package leakcheck
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
 // processes lists those whose program, command line, root or working folder
-// names a folder of the scope.
+// names a folder of the scope, or whose command line has one of its ids.
 func processes(s Scope) ([]string, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
 	}
-	self := "/proc/" + itoa(os.Getpid())
+	self := "/proc/" + strconv.Itoa(os.Getpid())
+	ids := s.ids()
 	var found []string
 	for _, dir := range dirs {
 		if dir == self {
@@ -24,7 +26,7 @@ func processes(s Scope) ([]string, error) {
 		cwd, _ := os.Readlink(dir + "/cwd")
 		root, _ := os.Readlink(dir + "/root")
 		args := strings.ReplaceAll(strings.TrimRight(string(cmdline), "\x00"), "\x00", " ")
-		if s.owns(exe) || s.owns(cwd) || s.owns(root) || s.mentions(args) {
+		if s.owns(exe) || s.owns(cwd) || s.owns(root) || s.mentions(args) || hasID(args, ids) {
 			found = append(found, filepath.Base(dir)+" "+shorten(args))
 		}
 	}
@@ -45,6 +47,22 @@ func (s Scope) owns(path string) bool {
 func (s Scope) mentions(text string) bool {
 	for _, d := range s.Dirs {
 		if strings.Contains(text, d+"/") || strings.HasSuffix(text, d) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s Scope) ids() []string {
+	if s.IDs == nil {
+		return nil
+	}
+	return s.IDs()
+}
+
+func hasID(text string, ids []string) bool {
+	for _, id := range ids {
+		if strings.Contains(text, id) {
 			return true
 		}
 	}

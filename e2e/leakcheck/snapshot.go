@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/paddock-run/paddock/e2e/cninet"
 )
 
 // Scope limits what is looked at to what belongs to one runtime, so that
@@ -14,8 +16,8 @@ type Scope struct {
 	// Dirs are the runtime's own folders. A process is its own if its program,
 	// command line, root or working folder lies in one; so is a mount.
 	Dirs []string
-	// LeaseDir holds host-local's address leases.
-	LeaseDir string
+	// Network is the pods'. Of the machine's network, only what belongs to it is looked at.
+	Network *cninet.Network
 	// IDs returns the sandboxes and containers that were made; no file below
 	// Dirs and no packet filter rule may carry one of them.
 	IDs func() []string
@@ -28,7 +30,7 @@ type Snapshot map[string]map[string]bool
 func Take(s Scope) (Snapshot, error) {
 	snap := Snapshot{}
 	for kind, look := range map[string]func(Scope) ([]string, error){
-		"process": processes, "mount": mounts, "interface": interfaces, "network namespace": namespaces,
+		"process": processes, "mount": mounts, "interface": interfaces,
 		"packet filter rule": rules, "address lease": leases, "file": filesByID,
 	} {
 		found, err := look(s)

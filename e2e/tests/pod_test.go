@@ -57,11 +57,7 @@ func runPod(t *testing.T, change func(*runtimeapi.PodSandboxConfig)) *pod {
 	if len(name) > 50 {
 		name = name[:50]
 	}
-	logs, err := os.MkdirTemp(env.root, "logs-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &pod{t: t, config: criclient.PodConfig(name, logs)}
+	p := &pod{t: t, config: sandboxConfig(t, name)}
 	if change != nil {
 		change(p.config)
 	}
@@ -198,4 +194,14 @@ func eventually(t *testing.T, what string, f func() bool) {
 // shell configures a busybox container that runs a script.
 func shell(name, script string) *runtimeapi.ContainerConfig {
 	return criclient.ContainerConfig(name, busybox, "/bin/sh", "-c", script)
+}
+
+// sandboxConfig is a pod's configuration with a log folder of its own.
+func sandboxConfig(t *testing.T, name string) *runtimeapi.PodSandboxConfig {
+	t.Helper()
+	logs, err := os.MkdirTemp(env.root, "logs-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return criclient.PodConfig(name, logs)
 }

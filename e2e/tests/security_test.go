@@ -45,22 +45,28 @@ func TestCapabilities(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		caps *runtimeapi.Capability
-		priv bool
 		want string
 	}{
-		{"default", nil, false, "00000000a80425fb"},
-		{"add", &runtimeapi.Capability{AddCapabilities: []string{"NET_ADMIN"}}, false, "00000000a80435fb"},
-		{"drop", &runtimeapi.Capability{DropCapabilities: []string{"ALL"}}, false, "0000000000000000"},
-		{"privileged", nil, true, "000001ffffffffff"},
+		{"default", nil, "00000000a80425fb"},
+		{"add", &runtimeapi.Capability{AddCapabilities: []string{"NET_ADMIN"}}, "00000000a80435fb"},
+		{"drop", &runtimeapi.Capability{DropCapabilities: []string{"ALL"}}, "0000000000000000"},
 	} {
 		cnt := p.run(c.name, "exec sleep 1000", func(cfg *runtimeapi.ContainerConfig) {
 			cfg.Linux.SecurityContext.Capabilities = c.caps
-			cfg.Linux.SecurityContext.Privileged = c.priv
 		})
 		if got := cnt.exec(procStatus("CapEff")); got != c.want {
 			t.Errorf("%s: effective capabilities %s, want %s", c.name, got, c.want)
 		}
 	}
+}
+
+func TestPrivileged(t *testing.T) {
+	p := runPod(t, func(cfg *runtimeapi.PodSandboxConfig) { cfg.Linux.SecurityContext.Privileged = true })
+	c := p.run("main", "exec sleep 1000", func(cfg *runtimeapi.ContainerConfig) { cfg.Linux.SecurityContext.Privileged = true })
+	if got := c.exec(procStatus("CapEff")); got != "000001ffffffffff" {
+		t.Errorf("effective capabilities %s, want all", got)
+	}
+	c.exec("mkdir /m && mount -t tmpfs none /m && umount /m")
 }
 
 func TestSeccomp(t *testing.T) {
@@ -96,7 +102,7 @@ func TestReadOnlyRootFS(t *testing.T) {
 // TestOOM wants the container killed for want of memory to say so, and its pod to go on.
 func TestOOM(t *testing.T) {
 	p := runPod(t, nil)
-	c := p.run("hungry", "exec tail /dev/zero", func(cfg *runtimeapi.ContainerConfig) {
+	c := p.run("hungry", "exec dd if=/dev/zero of=/dev/null bs=100M", func(cfg *runtimeapi.ContainerConfig) {
 		cfg.Linux.Resources.MemoryLimitInBytes = 24 << 20
 	})
 	st := c.wait()
