@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,9 @@ type rig struct {
 	procs  *Processes
 	srv    Server
 	shares fusepump.Manager
+
+	mu   sync.Mutex
+	last net.Conn // the newest share stream; guarded by mu
 }
 
 // newRig starts a server process and the guest it dials.
@@ -105,6 +109,9 @@ func (r *rig) serveGuest(l net.Listener) {
 					conn.Close()
 					continue
 				}
+				r.mu.Lock()
+				r.last = conn
+				r.mu.Unlock()
 				if stream.WriteReply(conn, &api.StreamReply{}) == nil {
 					r.shares.Register(h.GetShare().ShareId, conn)
 				}

@@ -1,0 +1,5 @@
+//go:build cgo
+
+package fileshare
+
+const cgoBuilt = true

@@ -1,0 +1,69 @@
+// The package comment is in fileshare.go; what follows is how it is kept.
+//
+// # Processes
+//
+//	daemon ── control.sock (JSON, root's fd by SCM_RIGHTS) ──▶ share server (one a sandbox)
+//	                                                              │ dials, one stream a share
+//	guest kernel ◀── /dev/fuse ──▶ fusepump in the agent ◀────────┘
+//
+// The daemon starts the server as a session of its own; it outlives the daemon
+// and ends when its state directory is removed, when the guest has been
+// unreachable for 30 seconds, or by Stop. Its end is seen through a pidfd.
+// A new server knows nothing of the handles of a former one: after a crash the
+// guest's requests fail with EIO (no server) or ESTALE until the share is mounted again.
+//
+// A share's stream:
+//
+//	Add ──▶ open ──broken──▶ reopening ──▶ open
+//	          │ guest ends it          │
+//	          ▼                        ▼
+//	        closed ──Add──▶ open    Remove ──▶ ended
+//
+// # Caching
+//
+// The guest's kernel may keep attributes, and names of files and directories,
+// for one second, and keeps no absent name and no symlink: kubelet publishes a
+// configMap by renaming the symlink "..data", which is thus seen at once, and
+// every other edit of the host within a second. File data are invalidated
+// whenever a file is opened, or its size or mtime is seen changed
+// (AUTO_INVAL_DATA). Writes go through: there is no writeback cache, because it would make
+// the guest's idea of size and mtime win over the host's. Two sides that
+// write the same pages of one file through shared mappings need msync and a reopen.
+// O_APPEND is applied by the host for each write, so that both sides' lines stay whole.
+//
+// # Threat model
+//
+// Trusted: the host's kernel, the daemon, and who may edit the shared trees.
+// Not trusted: the guest, its kernel included; it may send any bytes on a
+// share's stream, at any rate, in any order. It may do to the files of a
+// writable share what root may do, and nothing else.
+//
+//   - Leaving the share: a request names an inode by a number that we gave, and
+//     at most one path component; components with "/", ".", ".." or NUL are refused before any
+//     system call. Every lookup is an openat(O_PATH|O_NOFOLLOW) below a held
+//     descriptor, so swapping directories and symlinks meanwhile does not help.
+//     Symlink texts are never resolved. The process's root is empty:
+//     share roots arrive as descriptors, and a mistake above would find no path to use.
+//   - Devices and FIFOs: may be made (as by root in a container) and are never
+//     opened by the server; a device node's data stay the guest's own devices.
+//   - Another share: inode and handle numbers are per share, and a handle is
+//     valid for its inode only. A read-only share refuses changes in the
+//     server, whatever the guest's mount says.
+//   - Exhaustion: messages are bounded at 1 MiB + 4 KiB, answers likewise,
+//     requests at work at 128 a share, lock waits at 1024, shares at 1024,
+//     descriptors (inodes, handles, lock owners) of all shares of a sandbox by
+//     the process's limit: beyond it ENFILE for this sandbox only. Buffers are
+//     allocated only for requests at work. A guest that does not read its answers stalls itself.
+//     Disk space is bounded by the tree's own quota, not here.
+//   - A decoder's error or panic is EIO for one request; a message of impossible length ends the stream.
+//   - After a compromise of the server: capabilities are cut to those of file
+//     ownership and permissions (no SYS_ADMIN, SYS_PTRACE, NET_ADMIN),
+//     no_new_privs is set, a seccomp filter refuses exec, mounts, namespaces,
+//     ptrace, bpf, modules, keys and opening files by handle; its mount namespace
+//     is its own. What remains in reach are the roots of the pod's shares; with
+//     their descriptors ".." would lead above a share, which is why the name check is
+//     the one place that every name passes.
+//   - Side effects by design: setuid files and device nodes can be made on the
+//     host's disk by a writable share, as a privileged container could; mount such
+//     trees nosuid,nodev.
+package fileshare
