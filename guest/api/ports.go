@@ -1,6 +1,8 @@
 // Package api is the protocol between the host and the agent in a utility VM.
 package api
 
+//go:generate protoc -I . --go_out=. --go_opt=paths=source_relative --go-ttrpc_out=. --go-ttrpc_opt=paths=source_relative agent.proto
+
 // Ports of the guest, dialled by the host only. On vsock and hvsock they are
 // the socket's port; on a multiplexed channel the port named in its open frame.
 const (

@@ -5,11 +5,13 @@ package agenttest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,19 +96,17 @@ func diskArgs(lun uint32, file string, readOnly bool) []string {
 func (m *Machine) open(sock string) {
 	m.t.Helper()
 	ctx := Context(m.t)
-	for {
-		if _, err := os.Stat(sock); err == nil {
-			break
-		}
+	dialer, err := channel.Open(ctx, channel.Address("mux:"+sock))
+	for err != nil && (errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)) {
 		select {
 		case <-m.exited:
 			m.t.Fatal("QEMU ended at once")
 		case <-ctx.Done():
-			m.t.Fatal("QEMU made no socket")
+			m.t.Fatalf("QEMU does not listen: %v", err)
 		case <-time.After(5 * time.Millisecond):
 		}
+		dialer, err = channel.Open(ctx, channel.Address("mux:"+sock))
 	}
-	dialer, err := channel.Open(ctx, channel.Address("mux:"+sock))
 	if err != nil {
 		m.t.Fatalf("open the channel: %v", err)
 	}

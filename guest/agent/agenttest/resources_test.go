@@ -95,7 +95,7 @@ func testMounts(t *testing.T, _ *Machine, c *client.Client) {
 }
 
 func testPortForward(t *testing.T, _ *Machine, c *client.Client) {
-	Start(t, c, Request("srv", "echo up; nc -l -p 8080 -s 127.0.0.1 -e cat"))
+	Start(t, c, Request("srv", "echo up; nc -l -p 8080 -e cat"))
 	defer Delete(t, c, "srv")
 	waitOutput(t, c, "srv", "up\n")
 	ctx := Context(t)

@@ -60,7 +60,7 @@ func TestAgent(t *testing.T) {
 // in the VM's own PID namespace sees them.
 func leftovers(t *testing.T, c *client.Client) string {
 	t.Helper()
-	req := Request("look", "grep -c . /proc/1/mountinfo; ls /proc/1/root/sys/fs/cgroup/pod | grep -v [.]; ls /proc/1/root/l /proc/1/root/run/paddock/c /proc/1/root/run/crun /proc/1/root/s/c")
+	req := Request("look", "grep -c -e overlay -e ' /l/' /proc/1/mountinfo; ls /proc/1/root/sys/fs/cgroup/pod | grep -v [.]; ls /proc/1/root/run/paddock/c /proc/1/root/run/crun /proc/1/root/s/c")
 	req.PidMode = api.PIDMode_PID_MODE_NODE
 	req.Spec = bytes.ReplaceAll(req.Spec, []byte(`"CAP_CHOWN"`), []byte(`"CAP_CHOWN","CAP_SYS_PTRACE"`))
 	out, errs, exit := Run(t, c, req)
@@ -122,7 +122,7 @@ func testUsers(t *testing.T, _ *Machine, c *client.Client) {
 		{"root", nil, "0 0 0 /root", 0},
 		{"name", &api.User{User: "web"}, "1002 1002 1002 50000 /home/web", 0},
 		{"uid", &api.User{Uid: &uid, Gid: &gid, SupplementalGroups: []uint32{9}}, "1002 77 77 9 50000 /home/web", 0},
-		{"strict", &api.User{Uid: &uid, SupplementalGroups: []uint32{9}, StrictGroups: true}, "1002 1002 9 1002 /home/web", 0},
+		{"strict", &api.User{Uid: &uid, SupplementalGroups: []uint32{9}, StrictGroups: true}, "1002 1002 1002 9 /home/web", 0},
 		{"nobody", &api.User{User: "4242:4343"}, "4242 4343 4343 /", 0},
 		{"unknown", &api.User{User: "ghost"}, "", codes.InvalidArgument},
 		{"not root", &api.User{MustNotBeRoot: true}, "", codes.FailedPrecondition},
