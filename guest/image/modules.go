@@ -5,7 +5,7 @@ package image
 // for attaching a disk, a NIC or a share, belongs into availableModules.
 var bootModules = []string{
 	"virtio_pci", "virtio_console", "virtio_rng", "virtio_scsi", "sd_mod",
-	"virtio_net", "vmw_vsock_virtio_transport", "virtio_balloon",
+	"virtio_net", "vmw_vsock_virtio_transport", "virtio_balloon", "virtio_mem",
 	"crc32c_intel", "overlay", "fuse",
 }
 
@@ -17,7 +17,7 @@ var hypervModules = []string{
 // availableModules are in the image and loaded when the kernel asks for them.
 var availableModules = []string{
 	// Devices.
-	"virtio_blk", "virtio_mem", "virtio_pmem", "nd_pmem", "loop",
+	"virtio_blk", "virtio_pmem", "nd_pmem", "loop",
 	// File systems.
 	"erofs", "binfmt_misc",
 	// Network devices and diagnosis: what pods make for themselves.
