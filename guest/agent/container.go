@@ -21,6 +21,8 @@ type container struct {
 	spec  specDefaults
 	disks []disk.Address // each a use to release
 
+	created chan struct{} // closed when CreateContainer has ended, well or not
+
 	removing sync.Mutex // held while it is taken away
 	deleted  bool
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -29,13 +30,13 @@ func (a *Agent) CreateContainer(ctx context.Context, req *api.CreateContainerReq
 	if err != nil {
 		return nil, err
 	}
-	c := &container{id: req.Id, mode: req.PidMode, execs: map[string]*process{}}
+	c := &container{id: req.Id, mode: req.PidMode, execs: map[string]*process{}, created: make(chan struct{})}
 	if err := a.reserve(c); err != nil {
 		return nil, err
 	}
+	defer close(c.created)
 	if err := a.create(ctx, c, spec, req); err != nil {
-		a.remove(c)
-		return nil, err
+		return nil, errors.Join(err, a.remove(c))
 	}
 	c.mu.Lock()
 	c.state = api.ProcessState_PROCESS_STATE_CREATED
@@ -125,7 +126,7 @@ func (c *container) resolveUser(u *api.User) error {
 // launchError tells a program that cannot be run from other failures of the runtime.
 func launchError(err error, program string) error {
 	var failed *crun.Error
-	if !errors.As(err, &failed) {
+	if !errors.As(err, &failed) || !strings.Contains(failed.Message, "executable") {
 		return err
 	}
 	return status.Errorf(codes.InvalidArgument, "cannot run %q in the container: %v", program, failed)

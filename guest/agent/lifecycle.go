@@ -59,18 +59,17 @@ func (a *Agent) initEnded(c *container, exit *api.Exit) {
 }
 
 // DeleteContainer ends and forgets a container.
-func (a *Agent) DeleteContainer(_ context.Context, req *api.DeleteContainerRequest) (*api.DeleteContainerResponse, error) {
+func (a *Agent) DeleteContainer(ctx context.Context, req *api.DeleteContainerRequest) (*api.DeleteContainerResponse, error) {
 	a.mu.Lock()
 	c := a.containers[req.Id]
 	a.mu.Unlock()
 	if c == nil {
 		return &api.DeleteContainerResponse{}, nil
 	}
-	c.mu.Lock()
-	busy := c.state == api.ProcessState_PROCESS_STATE_UNSPECIFIED
-	c.mu.Unlock()
-	if busy {
-		return nil, wrongState("container %q is still being created", req.Id)
+	select {
+	case <-c.created:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	if err := a.remove(c); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
@@ -127,11 +128,8 @@ func diskAddress(a *api.DiskAddress) disk.Address {
 }
 
 func isMountPoint(dir string) bool {
-	var here, above unix.Stat_t
-	if unix.Lstat(dir, &here) != nil || unix.Lstat(filepath.Dir(dir), &above) != nil {
-		return false
-	}
-	return here.Dev != above.Dev
+	mounted, err := mountinfo.Mounted(dir)
+	return err == nil && mounted
 }
 
 func mountShm(size uint64) error {

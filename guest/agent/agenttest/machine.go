@@ -59,6 +59,7 @@ func Boot(t testing.TB) *Machine {
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,server=on,wait=off,path=" + sock,
 		"-device", "virtserialport,nr=1,chardev=agent,name=paddock.agent",
 		"-device", "virtio-scsi-pci,id=scsi0", "-device", "virtio-rng-pci",
+		"-netdev", "hubport,hubid=0,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=,mac=52:54:00:00:00:01",
 	}
 	for lun, file := range []string{base, top, scratch} {
 		args = append(args, diskArgs(uint32(lun), file, lun != int(scratchLUN))...)
@@ -143,10 +144,26 @@ func Pod(t testing.TB) (*Machine, *client.Client) {
 		Hostname: "pod", Scratch: &api.DiskAddress{Lun: scratchLUN},
 		Dns:     &api.DNS{Servers: []string{"192.0.2.53"}, Searches: []string{"example.test"}},
 		Sysctls: map[string]string{"net.core.somaxconn": "777"},
+		Network: network(),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	return m, c
+}
+
+// network is a configuration for the machine's NIC, which leads nowhere.
+func network() *api.Network {
+	return &api.Network{
+		Interfaces: []*api.Interface{{
+			Name: "eth0", Mac: []byte{0x52, 0x54, 0, 0, 0, 1}, GuestMac: []byte{0x52, 0x54, 0, 0, 0, 2}, Mtu: 1400,
+			Addresses: []string{"10.88.0.3/24", "fd00:88::3/64"},
+		}},
+		Routes: []*api.Route{
+			{Destination: "0.0.0.0/0", Gateway: "169.254.1.1", Interface: "eth0"},
+			{Destination: "::/0", Gateway: "fd00:88::1", Interface: "eth0"},
+			{Destination: "169.254.1.1/32", Interface: "eth0"},
+		},
+	}
 }
 
 // Context ends with the test, or when a machine under emulation has surely hung.

@@ -94,6 +94,26 @@ func testMounts(t *testing.T, _ *Machine, c *client.Client) {
 	}
 }
 
+func testNetwork(t *testing.T, _ *Machine, c *client.Client) {
+	out, errs, _ := Run(t, c, Request("net", `cd /sys/class/net/eth0; cat address mtu operstate; cat /proc/net/route | grep -c eth0; grep eth0 /proc/net/if_inet6; tail -n 2 /etc/hosts; grep -c eth0 /proc/net/ipv6_route`))
+	lines := strings.Split(out, "\n")
+	if len(lines) < 5 || strings.Join(lines[:4], " ") != "52:54:00:00:00:02 1400 up 3" || !strings.Contains(out, "fd000088000000000000000000000003 02 40 00 82") {
+		t.Errorf("network: %q, %q", out, errs)
+	}
+	repeat := &api.ConfigureSandboxRequest{
+		Hostname: "pod", Scratch: &api.DiskAddress{Lun: scratchLUN},
+		Dns:     &api.DNS{Servers: []string{"192.0.2.53"}, Searches: []string{"example.test"}},
+		Sysctls: map[string]string{"net.core.somaxconn": "777"}, Network: network(),
+	}
+	if _, err := c.ConfigureSandbox(Context(t), repeat); err != nil {
+		t.Errorf("the same configuration again: %v", err)
+	}
+	resp, err := c.Stats(Context(t), &api.StatsRequest{Pod: true})
+	if err != nil || len(resp.Pod.Interfaces) != 1 || resp.Pod.Interfaces[0].Name != "eth0" {
+		t.Errorf("interfaces: %v, %v", resp, err)
+	}
+}
+
 func testPortForward(t *testing.T, _ *Machine, c *client.Client) {
 	Start(t, c, Request("srv", "echo up; nc -l -p 8080 -e cat"))
 	defer Delete(t, c, "srv")
