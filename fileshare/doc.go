@@ -52,8 +52,8 @@
 //   - Exhaustion: messages are bounded at 1 MiB + 4 KiB, answers likewise,
 //     requests at work at 128 a share, lock waits at 1024, shares at 1024,
 //     descriptors (inodes, handles, lock owners) of all shares of a sandbox by
-//     the process's limit: beyond it ENFILE for this sandbox only. Buffers are
-//     allocated only for requests at work. A guest that does not read its answers stalls itself.
+//     the process's limit: beyond it ENFILE for this sandbox only. Bulk
+//     buffers take at most 256 MiB for all shares together. A guest that does not read its answers stalls itself.
 //     Disk space is bounded by the tree's own quota, not here.
 //   - A decoder's error or panic is EIO for one request; a message of impossible length ends the stream.
 //   - After a compromise of the server: capabilities are cut to those of file

@@ -5,7 +5,6 @@ package posix
 import (
 	"fmt"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -33,7 +32,6 @@ type FS struct {
 	budget   *Budget
 	inodes   inodeTable
 	handles  handleTable
-	waiters  atomic.Int32 // blocking lock requests
 	closed   chan struct{}
 }
 

@@ -20,9 +20,6 @@ type lockSet struct {
 	changed chan struct{}  // closed at the next unlock; nil if no one waits
 }
 
-// maxLockWaiters bounds the blocking lock requests of one file system.
-const maxLockWaiters = 1024
-
 // Waiters poll for locks of host processes; an unlock through this file system wakes them at once.
 const (
 	lockPollMin = time.Millisecond
@@ -191,18 +188,13 @@ func setFlock(h *handle, typ uint32) error {
 	return err
 }
 
-// SetLkw waits for a lock until it has it or the client interrupts.
+// SetLkw waits for a lock until it has it or the client interrupts. The caller bounds the waits.
 func (fs *FS) SetLkw(cancel <-chan struct{}, in *fuse.LkIn) fuse.Status {
 	h, err := fs.handle(in.Fh, in.NodeId)
 	if err != nil {
 		return status(err)
 	}
 	defer fs.putHandle(h)
-	if fs.waiters.Add(1) > maxLockWaiters {
-		fs.waiters.Add(-1)
-		return fuse.Status(unix.ENOLCK)
-	}
-	defer fs.waiters.Add(-1)
 	for pause := lockPollMin; ; pause = min(2*pause, lockPollMax) {
 		changed := h.inode.locks.waitChan()
 		if err := fs.setLock(h, in); err != unix.EAGAIN && err != unix.EACCES {

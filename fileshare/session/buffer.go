@@ -19,18 +19,26 @@ var (
 	large = sync.Pool{New: func() any { b := make([]byte, maxMessage); return &b }}
 )
 
+// maxLarge bounds the large buffers of the process, all shares together: 256 MiB.
+const maxLarge = 256
+
+var largeSlots = make(chan struct{}, maxLarge)
+
 // newMessage gives a buffer of size bytes, at most maxMessage.
+// It waits while too many large ones are in use.
 func newMessage(size int) message {
-	pool := &large
-	if size <= smallBuffer {
-		pool = &small
+	pool := &small
+	if size > smallBuffer {
+		pool = &large
+		largeSlots <- struct{}{}
 	}
 	full := pool.Get().(*[]byte)
 	return message{data: (*full)[:size], pool: pool, full: full}
 }
 
 func (m message) free() {
-	if m.pool != nil {
-		m.pool.Put(m.full)
+	m.pool.Put(m.full)
+	if m.pool == &large {
+		<-largeSlots
 	}
 }

@@ -27,8 +27,10 @@ const (
 	maxMessage = MaxWrite + 4096
 	// maxXattr bounds the answer to getxattr and listxattr, as the kernel does.
 	maxXattr = 64 << 10
-	// maxRequests bounds the requests at work, lock waits excepted, which the file system bounds.
+	// maxRequests bounds the requests at work, lock waits excepted.
 	maxRequests = 128
+	// maxLockWaits bounds the requests that wait for a lock; beyond it ENOLCK.
+	maxLockWaits = 1024
 )
 
 // Server answers the requests of one share. It outlives connections: inodes
@@ -36,6 +38,7 @@ const (
 type Server struct {
 	proto *fuse.ProtocolServer
 	slots chan struct{}
+	waits chan struct{} // slots of lock waits
 	wg    sync.WaitGroup
 }
 
@@ -58,6 +61,7 @@ func New(fs fuse.RawFileSystem) *Server {
 			},
 		}),
 		slots: make(chan struct{}, maxRequests),
+		waits: make(chan struct{}, maxLockWaits),
 	}
 }
 
@@ -81,21 +85,28 @@ func (s *Server) Serve(conn io.ReadWriter) error {
 		case opForget, opBatchForget, opInterrupt, opInit:
 			s.answer(req, msg, out)
 		case opSetlkw:
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
-				s.answer(req, msg, out)
-			}()
+			select {
+			case s.waits <- struct{}{}:
+				s.work(req, msg, out, s.waits)
+			default: // waiting here would keep interrupts and unlocks out
+				out.fail(req, unix.ENOLCK)
+				msg.free()
+			}
 		default:
 			s.slots <- struct{}{}
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
-				s.answer(req, msg, out)
-				<-s.slots
-			}()
+			s.work(req, msg, out, s.slots)
 		}
 	}
+}
+
+// work answers a request in the background and then gives its slot back.
+func (s *Server) work(req requestHeader, msg message, out *replyWriter, slot chan struct{}) {
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		s.answer(req, msg, out)
+		<-slot
+	}()
 }
 
 // Wait returns when no request is at work. The file system must have been stopped and Serve have returned.
