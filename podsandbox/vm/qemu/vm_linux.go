@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/paddock-run/paddock/guest/channel"
 	"github.com/paddock-run/paddock/podsandbox/vm"
@@ -59,6 +60,9 @@ func newVM(h *Host, s *state, p *process) (*VM, error) {
 	return v, nil
 }
 
+// exitNotice is how long the end of a process may take to be noticed.
+const exitNotice = 2 * time.Second
+
 // takeOver holds a VM that an earlier process made, ready or still booting.
 func takeOver(ctx context.Context, h *Host, s *state) (*VM, error) {
 	p, err := h.processOf(s)
@@ -67,7 +71,9 @@ func takeOver(ctx context.Context, h *Host, s *state) (*VM, error) {
 	}
 	v, err := newVM(h, s, p)
 	if err != nil {
-		p.pidfd.Close()
+		if p != nil {
+			p.pidfd.Close()
+		}
 		return nil, err
 	}
 	if p == nil {
@@ -75,10 +81,12 @@ func takeOver(ctx context.Context, h *Host, s *state) (*VM, error) {
 		return v, nil
 	}
 	if err := v.connect(ctx); err != nil {
+		// A QEMU that was killed just now, or that nobody has waited for yet, has a
+		// process but no monitor any more; its end is noticed in a moment.
 		select {
 		case <-v.exited:
 			return v, nil
-		default:
+		case <-time.After(exitNotice):
 			v.Close()
 			return nil, fmt.Errorf("open VM %s: %w", s.ID, err)
 		}
