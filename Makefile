@@ -9,6 +9,7 @@ STATIC := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VER
 GUEST := CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-s -w"
 FUZZTIME ?= 10s
 BENCHFLAGS ?=
+CONFORMANCEFLAGS ?=
 
 .DEFAULT_GOAL := build
 
@@ -55,6 +56,14 @@ test: deps build guest lint ## Run all tests: units with the race detector, then
 .PHONY: e2e
 e2e: deps build guest ## Run the end-to-end tests only
 	go -C e2e test -timeout 30m -count=1 -v ./...
+
+.PHONY: conformance
+conformance: deps build guest ## Run Kubernetes' CRI validation suite: build/conformance (CONFORMANCEFLAGS="-focus=...")
+	hack/busybox.sh build/conformance/busybox
+	go -C e2e test -c -o ../build/bin/critest sigs.k8s.io/cri-tools/cmd/critest
+	go -C e2e build -o ../build/bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
+	go -C e2e build -o ../build/bin/conformance ./cmd/conformance
+	build/bin/conformance $(CONFORMANCEFLAGS)
 
 .PHONY: bench
 bench: deps build guest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md

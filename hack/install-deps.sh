@@ -19,6 +19,9 @@ wanted="
 /usr/bin/gcc gcc
 /usr/include/stdlib.h libc6-dev
 /usr/bin/git git
+/usr/bin/make make
+/usr/bin/curl curl
+/usr/bin/bzip2 bzip2
 /bin/busybox busybox-static
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 /etc/ssl/certs/ca-certificates.crt ca-certificates

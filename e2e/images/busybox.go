@@ -26,15 +26,22 @@ more:x:2001:tester,www-data
 nogroup:x:65534:
 `
 
-// busyboxTree is a root file system with every applet as a hard link.
 func busyboxTree() (Tree, error) {
-	binary, err := os.ReadFile(busyboxPath)
-	if err != nil {
+	if _, err := os.Stat(busyboxPath); err != nil {
 		return nil, fmt.Errorf("%w; install Debian's busybox-static", err)
 	}
-	list, err := exec.Command(busyboxPath, "--list").Output()
+	return BusyboxTree(busyboxPath)
+}
+
+// BusyboxTree is a root file system with every applet of a static busybox as a hard link.
+func BusyboxTree(path string) (Tree, error) {
+	binary, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("busybox --list: %w", err)
+		return nil, err
+	}
+	list, err := exec.Command(path, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s --list: %w", path, err)
 	}
 	t := Tree{
 		"bin": Dir(0o755), "etc": Dir(0o755), "tmp": Dir(0o1777), "root": Dir(0o700), "var": Dir(0o755),

@@ -56,6 +56,20 @@ func Layered() (v1.Image, error) {
 // Program builds one of this module's commands into an image of its own that runs it.
 // moduleDir is the folder of e2e/go.mod; pkg such as "./cmd/webserver".
 func Program(moduleDir, pkg string, base Tree) (v1.Image, error) {
+	binary, err := BuildProgram(moduleDir, pkg)
+	if err != nil {
+		return nil, err
+	}
+	t := Tree{"program": {Mode: 0o755, Content: binary}, "etc": Dir(0o755), "tmp": Dir(0o1777)}
+	layers := []Tree{t}
+	if base != nil {
+		layers = []Tree{base, t}
+	}
+	return Image("amd64", v1.Config{Entrypoint: []string{"/program"}, Env: []string{"PATH=/bin"}}, layers...)
+}
+
+// BuildProgram builds one of this module's commands, static.
+func BuildProgram(moduleDir, pkg string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "paddock-image-")
 	if err != nil {
 		return nil, err
@@ -67,16 +81,7 @@ func Program(moduleDir, pkg string, base Tree) (v1.Image, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
-	binary, err := os.ReadFile(bin)
-	if err != nil {
-		return nil, err
-	}
-	t := Tree{"program": {Mode: 0o755, Content: binary}, "etc": Dir(0o755), "tmp": Dir(0o1777)}
-	layers := []Tree{t}
-	if base != nil {
-		layers = []Tree{base, t}
-	}
-	return Image("amd64", v1.Config{Entrypoint: []string{"/program"}, Env: []string{"PATH=/bin"}}, layers...)
+	return os.ReadFile(bin)
 }
 
 // WebServer is an image that runs cmd/webserver on busybox.
