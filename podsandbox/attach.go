@@ -33,7 +33,7 @@ func (m *Manager) Attach(ctx context.Context, id string, streams Streams) error 
 	defer c.out.unwatch(a)
 	cfg := c.status.Load().Config
 	if streams.Stdin != nil && cfg.Stdin {
-		stdin, _, err := openStream(ctx, c.sandbox.vm, stdioHeader(c.id, "", guestapi.Stdio_STDIO_STDIN))
+		stdin, err := openStream(ctx, c.sandbox.vm, stdioHeader(c.id, "", guestapi.Stdio_STDIO_STDIN))
 		if err != nil {
 			return fmt.Errorf("attach to container %s: %w", c.id, err)
 		}

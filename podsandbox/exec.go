@@ -168,7 +168,7 @@ func (e *execution) feedInput(ctx context.Context) error {
 	if e.streams.Stdin == nil {
 		return nil
 	}
-	stdin, _, err := openStream(ctx, e.s.vm, stdioHeader(e.container, e.id, guestapi.Stdio_STDIO_STDIN))
+	stdin, err := openStream(ctx, e.s.vm, stdioHeader(e.container, e.id, guestapi.Stdio_STDIO_STDIN))
 	if err != nil {
 		return err
 	}

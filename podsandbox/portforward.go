@@ -25,7 +25,7 @@ func (m *Manager) PortForward(ctx context.Context, sandboxID string, port uint16
 		return err
 	}
 	defer leave()
-	conn, _, err := openStream(ctx, s.vm, &guestapi.StreamHeader{Kind: &guestapi.StreamHeader_PortForward{
+	conn, err := openStream(ctx, s.vm, &guestapi.StreamHeader{Kind: &guestapi.StreamHeader_PortForward{
 		PortForward: &guestapi.PortForwardStream{Port: uint32(port)},
 	}})
 	if err != nil {

@@ -2,7 +2,6 @@ package podsandbox
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,21 +18,21 @@ import (
 
 // openStream dials the stream port and says what the stream is for. A refusal
 // has the guest's gRPC status code. ctx bounds the opening only.
-func openStream(ctx context.Context, machine vm.VM, header *guestapi.StreamHeader) (net.Conn, uint64, error) {
+func openStream(ctx context.Context, machine vm.VM, header *guestapi.StreamHeader) (net.Conn, error) {
 	conn, err := machine.Dial(ctx, guestapi.StreamPort)
 	if err != nil {
-		return nil, 0, fmt.Errorf("dial a stream: %w", err)
+		return nil, fmt.Errorf("dial a stream: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	reply, err := stream.Open(conn, header)
+	_, err = stream.Open(conn, header)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		conn.Close()
-		return nil, 0, fmt.Errorf("open a stream: %w", err)
+		return nil, fmt.Errorf("open a stream: %w", err)
 	}
-	return conn, reply.Offset, nil
+	return conn, nil
 }
 
 // output is the host's end of a process's stdout or stderr. Every byte is
@@ -81,23 +80,20 @@ func (e *deliverError) Unwrap() error { return e.error }
 
 // connected reads one connection to its end.
 func (o *output) connected(ctx context.Context) error {
-	header := &guestapi.StreamHeader{Kind: &guestapi.StreamHeader_Stdio{Stdio: &guestapi.StdioStream{
+	dial := func(ctx context.Context) (net.Conn, error) { return o.vm.Dial(ctx, guestapi.StreamPort) }
+	r, err := stream.OpenOutput(ctx, dial, &guestapi.StdioStream{
 		ContainerId: o.stream.ContainerId, ExecId: o.stream.ExecId, Stdio: o.stream.Stdio, Offset: o.next,
-	}}}
-	conn, offset, err := openStream(ctx, o.vm, header)
+	})
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer r.Close()
+	stop := context.AfterFunc(ctx, func() { r.Close() })
 	defer stop()
-	if offset != o.next {
-		return &deliverError{fmt.Errorf("the guest answers with offset %d to %d", offset, o.next)}
-	}
 	buf := make([]byte, 64<<10)
 	var acked uint64
 	for {
-		n, err := conn.Read(buf)
+		n, err := r.Read(buf)
 		if n > 0 {
 			o.next += uint64(n)
 			durable, failed := o.deliver(buf[:n])
@@ -107,7 +103,7 @@ func (o *output) connected(ctx context.Context) error {
 			if durable > acked {
 				acked = durable
 				// It may fail when the guest has ended the stream: what it sent before can still be read.
-				_, _ = conn.Write(binary.BigEndian.AppendUint64(nil, durable))
+				_ = r.Ack(durable)
 			}
 		}
 		if errors.Is(err, io.EOF) {

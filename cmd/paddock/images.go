@@ -6,31 +6,18 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 func newImages(configPath *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "images",
-		Short: "List images",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := dialDaemon(*configPath)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
-			defer cancel()
-			return listImages(ctx, runtime.NewImageServiceClient(conn), cmd.OutOrStdout())
-		},
-	}
+	return newListing("images", "List images", configPath, listImages)
 }
 
-func listImages(ctx context.Context, client runtime.ImageServiceClient, out io.Writer) error {
+func listImages(ctx context.Context, conn *grpc.ClientConn, out io.Writer) error {
+	client := runtime.NewImageServiceClient(conn)
 	images, err := client.ListImages(ctx, &runtime.ListImagesRequest{})
 	if err != nil {
 		return daemonError("list images", err)

@@ -8,28 +8,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 func newPods(configPath *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "pods",
-		Short: "List pods and their containers",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := dialDaemon(*configPath)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
-			defer cancel()
-			return listPods(ctx, runtime.NewRuntimeServiceClient(conn), cmd.OutOrStdout())
-		},
-	}
+	return newListing("pods", "List pods and their containers", configPath, listPods)
 }
 
-func listPods(ctx context.Context, client runtime.RuntimeServiceClient, out io.Writer) error {
+func listPods(ctx context.Context, conn *grpc.ClientConn, out io.Writer) error {
+	client := runtime.NewRuntimeServiceClient(conn)
 	pods, err := client.ListPodSandbox(ctx, &runtime.ListPodSandboxRequest{})
 	if err != nil {
 		return daemonError("list pods", err)
