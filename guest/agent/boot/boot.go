@@ -20,6 +20,9 @@ func Run() error {
 	if err := enterMovableRoot(); err != nil {
 		return fmt.Errorf("make a root that containers can pivot from: %w", err)
 	}
+	if err := sealPrograms(); err != nil {
+		return err
+	}
 	if err := mountKernelFileSystems(); err != nil {
 		return err
 	}

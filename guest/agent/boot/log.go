@@ -20,6 +20,7 @@ func logToKernel() {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	flags.Set("logtostderr", "false")
+	flags.Set("stderrthreshold", "FATAL") // the kernel shows errors on the console by itself
 	flags.Set("skip_headers", "true")
 	for severity, level := range map[string]string{"INFO": "<6>", "WARNING": "<4>", "ERROR": "<3>", "FATAL": "<2>"} {
 		klog.SetOutputBySeverity(severity, &kmsg{f: f, prefix: level + "paddock-agent: "})
