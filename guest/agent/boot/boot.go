@@ -27,6 +27,7 @@ func Run() error {
 		return err
 	}
 	linkDevices()
+	hastenGracePeriods()
 	logToKernel()
 	if err := loadModules(); err != nil {
 		return fmt.Errorf("load modules of %s: %w", moduleList, err)
