@@ -142,6 +142,16 @@ func (d *Daemon) Kill() error {
 	return nil
 }
 
+// Wait waits until ctx ends; an error says that the daemon has ended before that.
+func (d *Daemon) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.exited:
+		return fmt.Errorf("paddock serve has ended\n%s", d.LogTail(30))
+	}
+}
+
 // Stop ends the daemon with SIGTERM and waits. Its pods go on running.
 func (d *Daemon) Stop() error {
 	if d.cmd == nil {

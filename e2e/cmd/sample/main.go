@@ -1,0 +1,66 @@
+// Command sample shows Paddock at work, for `make run`: it starts the daemon, a
+// registry and one pod, tells what came of them, and serves until Ctrl-C. Then
+// it takes everything down and checks that nothing is left.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+var once = flag.Bool("once", false, "end after the pod has run, instead of serving until Ctrl-C")
+
+func main() {
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sample:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("run as root: pods need network namespaces and mounts")
+	}
+	e, err := prepare()
+	if err != nil {
+		return err
+	}
+	// After Ctrl-C too, and within a time of its own.
+	defer func() {
+		fmt.Println("\nTaking everything down ...")
+		down, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+		defer cancel()
+		closed := e.close(down)
+		if closed == nil {
+			fmt.Println("Nothing is left behind.")
+		}
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		err = errors.Join(err, closed)
+	}()
+	if err := e.start(ctx); err != nil {
+		return err
+	}
+	pod, err := e.runPod(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.tell(ctx, pod); err != nil {
+		return err
+	}
+	if *once {
+		return nil
+	}
+	fmt.Println("\nServing until Ctrl-C.")
+	return e.daemon.Wait(ctx)
+}
