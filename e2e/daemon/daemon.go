@@ -62,7 +62,11 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(d.Exe, program, 0o755); err != nil {
+	// An earlier copy may be running: replaced, not overwritten.
+	if err := os.WriteFile(d.Exe+".new", program, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(d.Exe+".new", d.Exe); err != nil {
 		return nil, err
 	}
 	return d, d.writeConfig(filepath.Join(filepath.Dir(exe), "guest"))

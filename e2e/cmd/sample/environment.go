@@ -45,6 +45,9 @@ type environment struct {
 
 // prepare refuses to disturb a daemon that is in earnest, and remembers what the machine looks like.
 func prepare() (*environment, error) {
+	if err := stopEarlier(); err != nil {
+		return nil, err
+	}
 	if conn, err := net.Dial("unix", socket); err == nil {
 		conn.Close()
 		return nil, fmt.Errorf("a daemon serves on %s already; stop it first", socket)
@@ -58,7 +61,7 @@ func prepare() (*environment, error) {
 	}
 	e := &environment{}
 	var err error
-	if e.network, err = cninet.New(rootDir, "pdks"); err != nil {
+	if e.network, err = cninet.New(rootDir, bridgePrefix); err != nil {
 		return nil, err
 	}
 	e.scope = leakcheck.Scope{
@@ -90,7 +93,7 @@ func (e *environment) start(ctx context.Context) error {
 		return err
 	}
 	e.daemon, err = daemon.New(daemon.Options{
-		Root: filepath.Join(rootDir, "daemon"), State: stateDir, Socket: socket,
+		Root: daemonDir, State: stateDir, Socket: socket,
 		CertsDir: certs, Network: e.network,
 	})
 	if err != nil {
@@ -106,7 +109,11 @@ func (e *environment) start(ctx context.Context) error {
 	e.undo = append(e.undo, func(ctx context.Context) error {
 		return errors.Join(e.client.RemoveAll(ctx), e.client.Close())
 	})
-	return e.client.RemoveAll(ctx) // of an earlier run that was killed
+	// What an earlier run left that was killed.
+	if err := e.client.RemoveAll(ctx); err != nil {
+		return err
+	}
+	return removeEarlierBridges(e.network.Bridge)
 }
 
 func pushSample(ctx context.Context, reg *registry.Registry) error {
@@ -130,7 +137,10 @@ func (e *environment) close(ctx context.Context) error {
 	}
 	errs = append(errs, leakcheck.Check(ctx, e.scope, e.before), e.network.Remove())
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w\nthe daemon's log is kept: %s", err, filepath.Join(rootDir, "daemon", "daemon.log"))
+		return fmt.Errorf("%w\nthe daemon's log is kept: %s", err, filepath.Join(daemonDir, "daemon.log"))
+	}
+	if e.client == nil {
+		return nil // the daemon did not start: what may be there is for the next run to take over
 	}
 	return errors.Join(os.RemoveAll(stateDir), os.RemoveAll(rootDir))
 }
