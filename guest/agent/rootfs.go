@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,6 +50,9 @@ func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Lay
 			return fmt.Errorf("make the container's writable layer: %w", err)
 		}
 	}
+	if err := hideLostFound(upper); err != nil {
+		return err
+	}
 	// volatile: the writable layer does not outlive the VM, so nothing need be synced for its sake.
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile", strings.Join(lowers, ":"), upper, work)
 	if len(options) >= os.Getpagesize() {
@@ -56,6 +60,16 @@ func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Lay
 	}
 	if err := unix.Mount("overlay", c.rootfs(), "overlay", 0, options); err != nil {
 		return fmt.Errorf("mount the overlay of %d layers: %w", len(layers), err)
+	}
+	return nil
+}
+
+// hideLostFound covers the folder that every ext4 disk has at its root and no
+// image means, with overlayfs's mark for what is deleted.
+func hideLostFound(upper string) error {
+	err := unix.Mknod(filepath.Join(upper, "lost+found"), unix.S_IFCHR, 0)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("hide lost+found: %w", err)
 	}
 	return nil
 }

@@ -78,6 +78,9 @@ func testRun(t *testing.T, _ *Machine, c *client.Client) {
 	}
 	req := Request("ro", "touch /x 2>/dev/null && echo wrote; touch /tmp/x")
 	req.ReadOnlyRootfs = true
+	if out, errs, _ := Run(t, c, Request("c1-root", "ls /")); strings.Contains(out, "lost+found") || !strings.Contains(out, "bin") {
+		t.Errorf("the root folder shows the layers' disks: %q, %q", out, errs)
+	}
 	if out, errs, _ := Run(t, c, req); out != "" || !strings.Contains(errs, "Read-only") {
 		t.Fatalf("read-only root: stdout %q, stderr %q", out, errs)
 	}
