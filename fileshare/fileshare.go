@@ -43,7 +43,14 @@ type Share struct {
 	// ID names the share within the sandbox: 1 to 64 characters of [a-z0-9-].
 	ID       string
 	HostPath string
+	// ReadOnly refuses every change.
 	ReadOnly bool
+	// TopReadOnly refuses changes of the file system that HostPath lies on; what
+	// is mounted below keeps its own rights. Not together with FollowMounts.
+	TopReadOnly bool
+	// FollowMounts shows what the host mounts and unmounts below HostPath later,
+	// too. Without it the mounts stay as they were when the share was added.
+	FollowMounts bool
 }
 
 // Info is what the agent must know to mount a share.

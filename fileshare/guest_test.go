@@ -123,8 +123,14 @@ func (r *rig) serveGuest(l net.Listener) {
 // mount shares host and mounts it; it returns the mount point.
 func (r *rig) mount(t testing.TB, id, host string, readOnly bool) string {
 	t.Helper()
+	return r.mountShare(t, Share{ID: id, HostPath: host, ReadOnly: readOnly})
+}
+
+func (r *rig) mountShare(t testing.TB, share Share) string {
+	t.Helper()
 	ctx := r.ctx(t)
-	info, err := r.srv.Add(ctx, Share{ID: id, HostPath: host, ReadOnly: readOnly})
+	id, readOnly := share.ID, share.ReadOnly
+	info, err := r.srv.Add(ctx, share)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,9 +90,12 @@ func (s *server) Add(ctx context.Context, share Share) (Info, error) {
 		return Info{}, err
 	}
 	what := fmt.Sprintf("share %s as %s", share.HostPath, share.ID)
-	fd, err := unix.Open(share.HostPath, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if share.TopReadOnly && share.FollowMounts {
+		return Info{}, fmt.Errorf("%s: TopReadOnly and FollowMounts exclude each other", what)
+	}
+	fd, err := openRoot(share)
 	if err != nil {
-		return Info{}, fmt.Errorf("%s: open host path: %w", what, err)
+		return Info{}, fmt.Errorf("%s: %w", what, err)
 	}
 	defer unix.Close(fd)
 	reply, err := call(ctx, s.dir, controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly}, fd)

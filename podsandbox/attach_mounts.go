@@ -65,30 +65,44 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 	case source.scratch != nil:
 		out.Source = &guestapi.Mount_Scratch{Scratch: source.scratch}
 	default:
-		id, err := k.share(ctx, source.path, m.ReadOnly)
+		share := sharing(source.path, m)
+		id, err := k.share(ctx, share)
 		if err != nil {
 			return nil, err
 		}
+		// The host refuses what is not allowed; a read-only mount in the guest would refuse all.
+		out.ReadOnly = out.ReadOnly && !share.TopReadOnly
 		out.Source = &guestapi.Mount_Share{Share: &guestapi.ShareSource{ShareId: id}}
 	}
 	return out, nil
 }
 
-// share shows a host path to the guest, once per path and access.
-func (k *containerMake) share(ctx context.Context, hostPath string, readOnly bool) (string, error) {
+// sharing is the share that a mount needs, without an id. As with bind mounts,
+// read-only alone leaves writable what is mounted below the path.
+func sharing(hostPath string, m *Mount) fileshare.Share {
+	share := fileshare.Share{HostPath: hostPath, ReadOnly: m.ReadOnly, FollowMounts: m.Propagation != PropagationPrivate}
+	if m.ReadOnly && !m.RecursiveReadOnly && !share.FollowMounts && len(mountsBelow(hostPath)) > 0 {
+		share.ReadOnly, share.TopReadOnly = false, true
+	}
+	return share
+}
+
+// share shows a host path to the guest, once per path, access and what is mounted below it.
+func (k *containerMake) share(ctx context.Context, share fileshare.Share) (string, error) {
 	s, c := k.s, k.c
 	if s.share == nil {
 		return "", fmt.Errorf("%w: the sandbox has no share server", ErrUnavailable)
 	}
-	id := shareID(hostPath, readOnly)
+	id := shareID(share)
+	share.ID = id
 	_, err := s.shares.acquire(ctx, id, func(ctx context.Context) (struct{}, error) {
-		info, err := s.share.Add(ctx, fileshare.Share{ID: id, HostPath: hostPath, ReadOnly: readOnly})
+		info, err := s.share.Add(ctx, share)
 		if err != nil {
 			return struct{}{}, err
 		}
 		err = s.agent.retry(ctx, func(conn *agentConn) error {
 			_, err := conn.AttachShare(ctx, &guestapi.AttachShareRequest{
-				ShareId: id, ReadOnly: readOnly, RootIsFile: info.RootIsFile, MaxWrite: info.MaxWrite,
+				ShareId: id, ReadOnly: share.ReadOnly, RootIsFile: info.RootIsFile, MaxWrite: info.MaxWrite,
 			})
 			return fromAgent(err)
 		})
@@ -102,7 +116,7 @@ func (k *containerMake) share(ctx context.Context, hostPath string, readOnly boo
 		return struct{}{}, err
 	})
 	if err != nil {
-		return "", fmt.Errorf("share %s: %w", hostPath, err)
+		return "", fmt.Errorf("share %s: %w", share.HostPath, err)
 	}
 	c.commit.Lock()
 	defer c.commit.Unlock()
@@ -110,8 +124,14 @@ func (k *containerMake) share(ctx context.Context, hostPath string, readOnly boo
 	return id, nil
 }
 
-func shareID(hostPath string, readOnly bool) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%v:%s", readOnly, hostPath))
+// shareID names a share. Containers get the same one, and with it coherent
+// caches and locks, unless mounts below the path have come or gone between them.
+func shareID(share fileshare.Share) string {
+	var below []int
+	if !share.FollowMounts {
+		below = mountsBelow(share.HostPath)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v %v %v %v %s", share.ReadOnly, share.TopReadOnly, share.FollowMounts, below, share.HostPath))
 	return "s" + hex.EncodeToString(sum[:16])
 }
 

@@ -42,3 +42,19 @@ func bindOrigin(path string) string {
 	}
 	return mounts[0].Root
 }
+
+// mountsBelow are the ids of the mounts inside a folder, whose links have been followed.
+func mountsBelow(path string) []int {
+	prefix := strings.TrimSuffix(path, "/") + "/"
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return !strings.HasPrefix(m.Mountpoint, prefix), false
+	})
+	if err != nil {
+		return nil
+	}
+	ids := make([]int, 0, len(mounts))
+	for _, m := range mounts {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}

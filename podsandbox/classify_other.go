@@ -14,3 +14,6 @@ func ownership(info os.FileInfo) (mode, uid, gid uint32) {
 
 // bindOrigin: only Linux hosts have bind mounts.
 func bindOrigin(string) string { return "" }
+
+// mountsBelow: only Linux hosts have mounts that a bind mount shows.
+func mountsBelow(string) []int { return nil }
