@@ -2,6 +2,7 @@ package leakcheck
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -39,6 +40,7 @@ func TestFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	awaitArguments(t, cmd.Process.Pid)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -74,5 +76,16 @@ func TestIsPodRule(t *testing.T) {
 		if got := s.isPodRule(line); got != want {
 			t.Errorf("isPodRule(%q) = %t, want %t", line, got, want)
 		}
+	}
+}
+
+// awaitArguments waits until the kernel shows a process's arguments, a moment after its exec.
+func awaitArguments(t *testing.T, pid int) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || len(line) > 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
