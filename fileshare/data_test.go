@@ -48,14 +48,9 @@ func testExcl(t *testing.T, host, guest string) {
 
 func testMmap(t *testing.T, host, guest string) {
 	must(t, os.WriteFile(guest+"/m", make([]byte, 8192), 0o600))
-	f, err := os.OpenFile(guest+"/m", os.O_RDWR, 0)
-	must(t, err)
-	defer f.Close()
-	mem, err := unix.Mmap(int(f.Fd()), 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	must(t, err)
-	copy(mem[4096:], "mapped")
-	must(t, unix.Msync(mem, unix.MS_SYNC))
-	must(t, unix.Munmap(mem))
+	if out, err := helper(t, "mmap", guest+"/m").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	got, err := os.ReadFile(host + "/m")
 	must(t, err)
 	if !bytes.HasPrefix(got[4096:], []byte("mapped")) {

@@ -3,6 +3,7 @@
 package fileshare
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,6 +26,8 @@ func helperMain(args []string) int {
 			err = unix.FcntlFlock(file.Fd(), unix.F_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
 		case "flock":
 			err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		case "mmap":
+			err = writeMapped(file)
 		default:
 			err = fmt.Errorf("unknown helper %q", args[0])
 		}
@@ -34,6 +37,18 @@ func helperMain(args []string) int {
 		return int(errnoOf(err))
 	}
 	return 0
+}
+
+// writeMapped writes through a shared mapping. It must not happen in the process
+// that pumps the share: a page fault holds a thread that Go believes to run, and
+// the collector, waiting for it, would stop the pump that has to answer it.
+func writeMapped(file *os.File) error {
+	mem, err := unix.Mmap(int(file.Fd()), 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	copy(mem[4096:], "mapped")
+	return errors.Join(unix.Msync(mem, unix.MS_SYNC), unix.Munmap(mem))
 }
 
 // helper runs the test binary as another process; its exit code is the errno.
