@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -58,6 +59,8 @@ func (s Suite) Run(ctx context.Context, log *os.File) (*Report, error) {
 	cmd.WaitDelay = time.Minute
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.TempDir, log, log
 	cmd.Env = append(os.Environ(), "TMPDIR="+s.TempDir, "PATH="+s.GinkgoDir+":"+os.Getenv("PATH"))
+	// The suite leaves System V segments: they go with its namespace.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWIPC}
 	start := time.Now()
 	err := cmd.Run()
 	wall := time.Since(start)
