@@ -19,20 +19,15 @@ import (
 // openStream dials the stream port and says what the stream is for. A refusal
 // has the guest's gRPC status code. ctx bounds the opening only.
 func openStream(ctx context.Context, machine vm.VM, header *guestapi.StreamHeader) (net.Conn, error) {
-	conn, err := machine.Dial(ctx, guestapi.StreamPort)
+	conn, _, err := stream.Connect(ctx, streamDialer(machine), header)
 	if err != nil {
-		return nil, fmt.Errorf("dial a stream: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	_, err = stream.Open(conn, header)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		conn.Close()
 		return nil, fmt.Errorf("open a stream: %w", err)
 	}
 	return conn, nil
+}
+
+func streamDialer(machine vm.VM) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) { return machine.Dial(ctx, guestapi.StreamPort) }
 }
 
 // output is the host's end of a process's stdout or stderr. Every byte is
@@ -80,8 +75,7 @@ func (e *deliverError) Unwrap() error { return e.error }
 
 // connected reads one connection to its end.
 func (o *output) connected(ctx context.Context) error {
-	dial := func(ctx context.Context) (net.Conn, error) { return o.vm.Dial(ctx, guestapi.StreamPort) }
-	r, err := stream.OpenOutput(ctx, dial, &guestapi.StdioStream{
+	r, err := stream.OpenOutput(ctx, streamDialer(o.vm), &guestapi.StdioStream{
 		ContainerId: o.stream.ContainerId, ExecId: o.stream.ExecId, Stdio: o.stream.Stdio, Offset: o.next,
 	})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/stream"
@@ -13,21 +12,15 @@ import (
 // OpenStream opens a connection on the stream port. A refusal of the guest
 // keeps its gRPC code (status.Code). ctx bounds the opening only.
 func (c *Client) OpenStream(ctx context.Context, header *api.StreamHeader) (net.Conn, *api.StreamReply, error) {
-	conn, err := c.dial(ctx, api.StreamPort)
+	conn, reply, err := stream.Connect(ctx, c.dialStream, header)
 	if err != nil {
-		return nil, nil, fmt.Errorf("dial the guest's stream port: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	reply, err := stream.Open(conn, header)
-	if !stop() {
-		conn.Close()
-		return nil, nil, fmt.Errorf("open a stream to the guest: %w", ctx.Err())
-	}
-	if err != nil {
-		conn.Close()
 		return nil, nil, fmt.Errorf("open a stream to the guest: %w", err)
 	}
 	return conn, reply, nil
+}
+
+func (c *Client) dialStream(ctx context.Context) (net.Conn, error) {
+	return c.dial(ctx, api.StreamPort)
 }
 
 // OpenPort connects to a TCP port of the pod's localhost.
@@ -48,5 +41,5 @@ func (c *Client) OpenStdin(ctx context.Context, containerID, execID string) (net
 
 // OpenOutput reads a process's stdout or stderr; see stream.OpenOutput.
 func (c *Client) OpenOutput(ctx context.Context, s *api.StdioStream) (*stream.OutputReader, error) {
-	return stream.OpenOutput(ctx, func(ctx context.Context) (net.Conn, error) { return c.dial(ctx, api.StreamPort) }, s)
+	return stream.OpenOutput(ctx, c.dialStream, s)
 }

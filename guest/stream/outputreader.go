@@ -28,23 +28,14 @@ type OutputReader struct {
 // on. An offset that the guest no longer has is codes.OutOfRange, an unknown
 // process codes.NotFound. ctx bounds the opening only.
 func OpenOutput(ctx context.Context, dial func(context.Context) (net.Conn, error), s *api.StdioStream) (*OutputReader, error) {
-	conn, err := dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	header := &api.StreamHeader{Kind: &api.StreamHeader_Stdio{Stdio: proto.CloneOf(s)}}
-	reply, err := Open(conn, header)
-	if !stop() {
-		conn.Close()
-		return nil, fmt.Errorf("open output of %s: %w", s.ContainerId, ctx.Err())
-	}
-	if err == nil && reply.Offset != s.Offset {
-		err = fmt.Errorf("the guest answers with offset %d to %d", reply.Offset, s.Offset)
-	}
+	conn, reply, err := Connect(ctx, dial, header)
 	if err != nil {
-		conn.Close()
 		return nil, fmt.Errorf("open output of %s: %w", s.ContainerId, err)
+	}
+	if reply.Offset != s.Offset {
+		conn.Close()
+		return nil, fmt.Errorf("open output of %s: the guest answers with offset %d to %d", s.ContainerId, reply.Offset, s.Offset)
 	}
 	r := &OutputReader{conn: conn}
 	r.offset.Store(s.Offset)
