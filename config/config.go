@@ -37,10 +37,11 @@ type Config struct {
 
 // VM configures utility VMs.
 type VM struct {
-	QEMU     string            `json:"qemu"`
-	Memory   resource.Quantity `json:"memory"`
-	Overhead resource.Quantity `json:"overhead"`
-	Scratch  resource.Quantity `json:"scratch"`
+	QEMU      string            `json:"qemu"`
+	Memory    resource.Quantity `json:"memory"`
+	Overhead  resource.Quantity `json:"overhead"`
+	Templates bool              `json:"templates"`
+	Scratch   resource.Quantity `json:"scratch"`
 }
 
 // CNI configures the pod network.

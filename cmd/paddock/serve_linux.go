@@ -122,6 +122,8 @@ func newVMs(ctx context.Context, cfg *config.Config) (*qemu.Host, error) {
 		StateDir:      filepath.Join(cfg.State, "vm"),
 		QEMUBinary:    cfg.VM.QEMU,
 		DefaultMemory: uint64(cfg.VM.Memory.Value()),
+		NoTemplates:   !cfg.VM.Templates,
+		TemplateDir:   filepath.Join(cfg.Root, "vm-templates"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("utility VMs: %w", err)

@@ -53,6 +53,13 @@ type Host interface {
 	Close() error
 }
 
+// Warmer is a Host that can prepare for VMs before they are asked for.
+type Warmer interface {
+	// Warm returns when Create of VMs as cfg describes is as quick as it gets, or
+	// when that cannot be had. The Config's ID and CgroupParent do not matter.
+	Warm(ctx context.Context, cfg Config) error
+}
+
 // Info describes a Host.
 type Info struct {
 	// Backend names the implementation: "qemu", "hyperv", "fake".
@@ -73,14 +80,19 @@ type Config struct {
 	GuestOS guest.OS
 	// Resources is the size at start.
 	Resources Resources
-	// CgroupParent is the host cgroup for the VM's processes, as CRI names it; "" for none.
+	// CgroupParent is the host cgroup for the VM's processes, as CRI names it;
+	// "" for none, or for one that JoinCgroup tells later.
 	CgroupParent string
+	// Endpoint, if not nil, is the host's side of a network interface that the
+	// VM has from the start, which is cheaper than to attach one. The VM
+	// duplicates a TapEndpoint's file. The guest finds it by VM.BornMAC.
+	Endpoint Endpoint
 }
 
 // Resources is a VM's size.
 type Resources struct {
-	// MemoryBytes is the guest's memory; implementations round it up to what
-	// they support; 0 lets the host choose.
+	// MemoryBytes is the guest's memory; implementations give what they support
+	// that is at least as much; 0 lets the host choose.
 	MemoryBytes uint64
 	// CPUs is the number of virtual processors; 0 lets the host choose.
 	CPUs uint32
@@ -108,6 +120,13 @@ type VM interface {
 	AttachNIC(ctx context.Context, nic NIC) error
 	// DetachNIC takes it away.
 	DetachNIC(ctx context.Context, id string) error
+	// BornMAC is the hardware address of the interface on Config.Endpoint, until
+	// the guest changes it: other VMs may have the same. Nil if there is none.
+	BornMAC() net.HardwareAddr
+	// JoinCgroup moves the VM's host processes below a cgroup, as CRI names it.
+	// It is for a VM made before its pod was known; ErrInvalid if it has a cgroup.
+	// A host without cgroups does nothing.
+	JoinCgroup(ctx context.Context, parent string) error
 	// Resize changes the VM's size as far as the host can; ErrUnsupported says it cannot.
 	Resize(ctx context.Context, r Resources) error
 	// Stats tells the host's cost of the VM.

@@ -25,26 +25,39 @@ type shape struct {
 	cpus      uint32
 	tscKHz    uint64 // the host's, for TCG; 0: let the guest find out
 	vsock     bool
+	nic       bool   // an interface is plugged from the start
 	wine      bool   // Windows programs run in it
 	extraArgs string // for the guest's kernel
 }
 
+// origin is where a VM's memory comes from.
+type origin uint8
+
+const (
+	coldBoot   origin = iota // nowhere: it boots
+	asTemplate               // it boots, into memory that clones will map
+	asClone                  // a template's memory and state
+)
+
 // paths is what differs between VMs of one shape. Numbers are file descriptors
 // that QEMU inherits.
 type paths struct {
-	name, uuid       string
-	kernel, initrd   string
+	name             string // see processName
+	origin           origin
+	kernel, initrd   string // not for a clone
+	memory           string // of a template: its memory's file
 	qmpFD, consoleFD int
 	agentFD, shareFD int // without vsock
 	vhostFD          int // with vsock
 	guestCID         uint32
+	tapFD            int // with a NIC from the start
+	vhostNetFD       int // 0: QEMU moves the packets
 }
 
 // args is QEMU's command line, without the program's name.
 func args(s shape, p paths) []string {
 	a := []string{
-		"-name", "guest=" + p.name + ",debug-threads=on",
-		"-uuid", p.uuid,
+		"-name", p.name,
 		"-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		// Two trace lines tell how the VM ended to a daemon that was away.
@@ -52,9 +65,13 @@ func args(s shape, p paths) []string {
 		"-M", "q35,smm=off,sata=off,smbus=off,usb=off,vmport=off,memory-backend=mem",
 	}
 	a = append(a, cpuArgs(s)...)
-	a = append(a, memoryArgs(s)...)
+	a = append(a, memoryArgs(s, p)...)
+	if p.origin == asClone {
+		a = append(a, "-incoming", "defer")
+	} else {
+		a = append(a, "-kernel", p.kernel, "-initrd", p.initrd, "-append", kernelArgs(s))
+	}
 	a = append(a,
-		"-kernel", p.kernel, "-initrd", p.initrd, "-append", kernelArgs(s),
 		"-chardev", socketChardev("qmp", p.qmpFD), "-mon", "chardev=qmp,mode=control",
 		"-chardev", socketChardev("console", p.consoleFD), "-serial", "chardev:console",
 	)
@@ -63,8 +80,38 @@ func args(s shape, p paths) []string {
 	for i := range nicSlots {
 		a = append(a, "-device", fmt.Sprintf("pcie-root-port,id=%s,chassis=%d,slot=%d", nicBus(i), i+1, i+1))
 	}
-	return a
+	return append(a, bornNICArgs(s, p)...)
 }
+
+// A NIC's device is named after its port and its id, so that QEMU itself is the
+// record of what is attached.
+func nicDevice(slot int, id string) string { return fmt.Sprintf("nic%d-%s", slot, id) }
+
+func netdevName(id string) string { return "net-" + id }
+
+// bornNIC is the id of the NIC that a VM has from the start.
+const bornNIC = "born"
+
+// bornMAC is the hardware address of every NIC plugged from the start: clones
+// have their template's.
+const bornMAC = "02:70:64:6b:00:01"
+
+func bornNICArgs(s shape, p paths) []string {
+	if !s.nic {
+		return nil
+	}
+	backend := fmt.Sprintf("tap,id=%s,fd=%d", netdevName(bornNIC), p.tapFD)
+	if p.vhostNetFD != 0 {
+		backend += fmt.Sprintf(",vhost=on,vhostfd=%d", p.vhostNetFD)
+	}
+	return []string{
+		"-netdev", backend,
+		"-device", fmt.Sprintf("virtio-net-pci,id=%s,netdev=%s,mac=%s,bus=%s,romfile=", nicDevice(0, bornNIC), netdevName(bornNIC), bornMAC, nicBus(0)),
+	}
+}
+
+// processName is how a VM's process is found by a daemon that has only its state.
+func processName(id, uuid string) string { return "guest=" + id + "." + uuid + ",debug-threads=on" }
 
 func nicBus(slot int) string { return fmt.Sprintf("nicport%d", slot) }
 
@@ -83,12 +130,19 @@ func cpuArgs(s shape) []string {
 	return []string{"-accel", accel, "-cpu", cpu, "-smp", fmt.Sprint(s.cpus)}
 }
 
-func memoryArgs(s shape) []string {
+func memoryArgs(s shape, p paths) []string {
 	m := fmt.Sprintf("size=%dM", s.memory/mib)
 	if s.hotMemory > 0 {
 		m += fmt.Sprintf(",maxmem=%dM", (s.memory+s.hotMemory)/mib)
 	}
-	a := []string{"-m", m, "-object", fmt.Sprintf("memory-backend-ram,id=mem,size=%dM", s.memory/mib)}
+	backend := fmt.Sprintf("memory-backend-ram,id=mem,size=%dM", s.memory/mib)
+	switch p.origin {
+	case asTemplate:
+		backend = fmt.Sprintf("memory-backend-file,id=mem,size=%dM,mem-path=%s,share=on", s.memory/mib, p.memory)
+	case asClone: // private: what it writes is its own
+		backend = fmt.Sprintf("memory-backend-file,id=mem,size=%dM,mem-path=%s,share=off", s.memory/mib, p.memory)
+	}
+	a := []string{"-m", m, "-object", backend}
 	if s.hotMemory > 0 {
 		a = append(a,
 			"-object", fmt.Sprintf("memory-backend-ram,id=hotmem,size=%dM,reserve=off", s.hotMemory/mib),

@@ -7,7 +7,7 @@ import (
 )
 
 func TestArgs(t *testing.T) {
-	serial := paths{name: "a", uuid: "u", kernel: "/dev/fd/3", initrd: "/dev/fd/4", qmpFD: 5, consoleFD: 6, agentFD: 7, shareFD: 8}
+	serial := paths{name: "a", kernel: "/dev/fd/3", initrd: "/dev/fd/4", qmpFD: 5, consoleFD: 6, agentFD: 7, shareFD: 8}
 	for name, c := range map[string]struct {
 		shape        shape
 		paths        paths
@@ -43,6 +43,18 @@ func TestArgs(t *testing.T) {
 			paths:  paths{name: "a", vhostFD: 9, guestCID: 77},
 			want:   []string{"vhost-vsock-pci,guest-cid=77,vhostfd=9"},
 			absent: []string{"virtio-serial", "paddock.agent"},
+		},
+		"template": {
+			shape:  shape{accel: "tcg", memory: 256 * mib, cpus: 1, nic: true},
+			paths:  paths{name: "a", origin: asTemplate, kernel: "/dev/fd/3", initrd: "/dev/fd/4", memory: "/dev/fd/5", tapFD: 6},
+			want:   []string{"memory-backend-file,id=mem,size=256M,mem-path=/dev/fd/5,share=on", "-kernel /dev/fd/3", "-netdev tap,id=net-born,fd=6", "mac=" + bornMAC},
+			absent: []string{"-incoming", "vhost"},
+		},
+		"clone": {
+			shape:  shape{accel: "tcg", memory: 256 * mib, cpus: 1, nic: true},
+			paths:  paths{name: "a", origin: asClone, memory: "/dev/fd/5", tapFD: 6, vhostNetFD: 7},
+			want:   []string{"mem-path=/dev/fd/5,share=off", "-incoming defer", "fd=6,vhost=on,vhostfd=7"},
+			absent: []string{"-kernel", "-initrd", "-append", "share=on"},
 		},
 		"wine": {
 			shape: shape{accel: "tcg", memory: 256 * mib, cpus: 1, wine: true, extraArgs: "debug"},

@@ -13,9 +13,34 @@ import (
 
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
 const cgroupRoot = "/sys/fs/cgroup"
+
+// JoinCgroup implements vm.VM.
+func (v *VM) JoinCgroup(ctx context.Context, parent string) error {
+	if err := v.running(); err != nil {
+		return err
+	}
+	v.devices.Lock()
+	defer v.devices.Unlock()
+	if v.state.Config.CgroupParent != "" {
+		return fmt.Errorf("VM %s: it is in a cgroup of %s: %w", v.state.ID, v.state.Config.CgroupParent, vm.ErrInvalid)
+	}
+	if parent == "" {
+		return nil
+	}
+	next := *v.state
+	next.Config.CgroupParent = parent
+	next.Cgroups = joinCgroups(ctx, parent, next.ID, next.PID)
+	if err := writeState(v.dir, &next); err != nil {
+		return fmt.Errorf("VM %s: %w", next.ID, err)
+	}
+	v.state.Config.CgroupParent, v.state.Cgroups = next.Config.CgroupParent, next.Cgroups
+	return nil
+}
 
 // joinCgroups puts a process into a cgroup of its own below the pod's, in every
 // hierarchy where kubelet has made the pod's, and returns the directories made.

@@ -47,6 +47,11 @@ type Config struct {
 	ExtraKernelArgs string
 	// ForceTCG skips the probe and does without KVM.
 	ForceTCG bool
+	// NoTemplates has every VM boot, rather than continue from a booted one's
+	// memory; see docs/security.md for what clones share.
+	NoTemplates bool
+	// TemplateDir keeps templates for the next process; "" keeps none.
+	TemplateDir string
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -11,21 +11,41 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 	"github.com/paddock-run/paddock/podsandbox/vm/qemu"
 	"github.com/paddock-run/paddock/podsandbox/vm/vmtest"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformanceOfBoots(t *testing.T) {
+	testConformance(t, func(*qemu.Config) {}, func(*testing.T, *qemu.Host) {})
+}
+
+func TestConformanceOfClones(t *testing.T) {
+	kept := t.TempDir()
+	testConformance(t, func(cfg *qemu.Config) {
+		cfg.NoTemplates, cfg.TemplateDir = false, kept
+	}, func(t *testing.T, h *qemu.Host) {
+		for _, endpoint := range []vm.Endpoint{nil, vm.TapEndpoint{}} {
+			if err := h.Warm(t.Context(), vm.Config{GuestOS: guest.Linux, Endpoint: endpoint}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func testConformance(t *testing.T, adapt func(*qemu.Config), warm func(*testing.T, *qemu.Host)) {
 	guestDir(t)
 	var cfg qemu.Config
-	var mark string
+	mark := "paddock.test=" + uuid.NewString()
 	vmtest.TestHost(t, vmtest.Backend{
 		New: func(t *testing.T) vm.Host {
-			mark = "paddock.test=" + uuid.NewString()
 			cfg = newConfig(t)
 			cfg.ExtraKernelArgs = "unknown_nmi_panic " + mark
-			return newHost(t, cfg)
+			adapt(&cfg)
+			h := newHost(t, cfg)
+			warm(t, h)
+			return h
 		},
 		Reopen: func(t *testing.T, _ vm.Host) vm.Host { return newHost(t, cfg) },
 		Kill: func(t *testing.T, v vm.VM) {

@@ -17,7 +17,8 @@ import (
 
 func isWine(cfg vm.Config) bool { return cfg.GuestOS == guest.Windows }
 
-// Create implements vm.Host.
+// Create implements vm.Host. The VM is a clone of its shape's template where
+// there is one, and boots elsewhere.
 func (h *Host) Create(ctx context.Context, cfg vm.Config) (vm.VM, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -25,22 +26,61 @@ func (h *Host) Create(ctx context.Context, cfg vm.Config) (vm.VM, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("create VM %s: %w", cfg.ID, err)
 	}
+	l, err := h.launchOf(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("create VM %s: %w", cfg.ID, err)
+	}
+	if h.templates != nil {
+		t, err := h.templates.get(l.shape)
+		if err != nil {
+			return nil, fmt.Errorf("create VM %s: %w", cfg.ID, err)
+		}
+		if t != nil {
+			defer t.close()
+			v, err := h.create(ctx, cfg, l.from(t))
+			if !h.blamesTemplate(ctx, err) {
+				return v, err
+			}
+			klog.FromContext(ctx).Error(err, "A VM template does not work: it is made anew, and the VM boots", "vm", cfg.ID)
+			h.templates.discard(l.shape, t.key)
+		}
+	}
+	return h.create(ctx, cfg, l)
+}
+
+// blamesTemplate tells whether a clone's error may come from its template.
+func (h *Host) blamesTemplate(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() == nil && !errors.Is(err, vm.ErrExists) && !errors.Is(err, vm.ErrNoSlots)
+}
+
+// Warm returns when VMs as cfg describes can be cloned. It implements vm.Warmer.
+func (h *Host) Warm(ctx context.Context, cfg vm.Config) error {
+	if h.templates == nil {
+		return nil
+	}
+	if err := h.templates.await(ctx, h.shape(cfg)); err != nil {
+		return fmt.Errorf("make a VM template: %w", err)
+	}
+	return nil
+}
+
+func (h *Host) create(ctx context.Context, cfg vm.Config, l launch) (vm.VM, error) {
 	begin := time.Now()
-	s, err := h.reserve(cfg)
+	s, err := h.reserve(cfg, l.shape)
 	if err != nil {
 		return nil, err
 	}
 	defer h.unreserve(s)
-	v, err := h.boot(ctx, s)
+	v, err := h.boot(ctx, s, l)
 	if err != nil {
 		return nil, fmt.Errorf("create VM %s: %w", cfg.ID, err)
 	}
-	klog.FromContext(ctx).V(2).Info("VM is ready", "vm", cfg.ID, "pid", s.PID, "took", time.Since(begin))
+	klog.FromContext(ctx).V(2).Info("VM is ready", "vm", cfg.ID, "pid", s.PID, "clone", l.origin == asClone, "took", time.Since(begin))
 	return v, nil
 }
 
 // reserve takes the id and writes down that the VM is about to be.
-func (h *Host) reserve(cfg vm.Config) (*state, error) {
+func (h *Host) reserve(cfg vm.Config, sh shape) (*state, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	dir := h.dir(cfg.ID)
@@ -50,10 +90,10 @@ func (h *Host) reserve(cfg vm.Config) (*state, error) {
 		}
 		return nil, fmt.Errorf("create VM %s: %w", cfg.ID, err)
 	}
-	sh := h.shape(cfg)
+	cfg.Endpoint = nil // an open file: it is of this process
 	s := &state{
 		ID: cfg.ID, UUID: uuid.NewString(), BootID: h.bootID, Config: cfg,
-		Memory: sh.memory, Hot: sh.hotMemory, CPUs: sh.cpus,
+		Memory: sh.memory, Hot: sh.hotMemory, CPUs: sh.cpus, NIC: sh.nic,
 	}
 	err := h.assignSlot(s)
 	if err == nil {
@@ -80,7 +120,7 @@ const maxSlots = 4096
 // assignSlot gives a VM the smallest number that no other has, and with it the
 // user and vsock context that are its alone. Called with h.mu held.
 func (h *Host) assignSlot(s *state) error {
-	ids, err := h.List(context.Background())
+	ids, err := h.ids()
 	if err != nil {
 		return err
 	}
@@ -123,8 +163,8 @@ func (h *Host) rootQEMU() bool {
 }
 
 // boot starts QEMU and waits for the agent. On error nothing of the VM is left.
-func (h *Host) boot(ctx context.Context, s *state) (_ *VM, err error) {
-	v, err := h.start(ctx, s)
+func (h *Host) boot(ctx context.Context, s *state, l launch) (_ *VM, err error) {
+	v, err := h.start(ctx, s, l)
 	if err != nil {
 		return nil, errors.Join(err, removeVM(h.dir(s.ID), s))
 	}
@@ -140,5 +180,16 @@ func (h *Host) boot(ctx context.Context, s *state) (_ *VM, err error) {
 	if err = v.connect(ctx); err != nil {
 		return nil, err
 	}
-	return v, v.awaitAgent(ctx)
+	if l.origin == asClone {
+		if err = v.resume(ctx, l.template); err != nil {
+			return nil, err
+		}
+	}
+	if err = v.awaitAgent(ctx); err != nil {
+		return nil, err
+	}
+	if want := s.Config.Resources.MemoryBytes; want > s.Memory {
+		err = v.Resize(ctx, vm.Resources{MemoryBytes: want})
+	}
+	return v, err
 }

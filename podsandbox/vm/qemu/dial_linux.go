@@ -104,15 +104,33 @@ func isDone(c <-chan struct{}) bool {
 	}
 }
 
+// hangUp ends the channel's session; the next Dial begins another.
+func (v *VM) hangUp() {
+	v.mu.Lock()
+	d := v.dialer
+	v.dialer = nil
+	v.mu.Unlock()
+	if d != nil {
+		d.Close()
+	}
+}
+
 // awaitAgent returns once the agent has answered a handshake.
 func (v *VM) awaitAgent(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, bootTime)
-	defer cancel()
-	for {
-		err := v.withAgent(ctx, func(agent api.AgentService) error {
+	return v.awaitReady(ctx, func(ctx context.Context) error {
+		return v.withAgent(ctx, func(agent api.AgentService) error {
 			_, err := agent.Handshake(ctx, &api.HandshakeRequest{ProtocolMin: api.ProtocolMin, ProtocolMax: api.ProtocolMax})
 			return err
 		})
+	})
+}
+
+// awaitReady tries until it works, the VM ends or too much time passes.
+func (v *VM) awaitReady(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	for {
+		err := try(ctx)
 		if err == nil {
 			return nil
 		}

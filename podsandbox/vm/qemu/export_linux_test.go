@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"github.com/paddock-run/paddock/podsandbox/vm/qemu/qmp"
@@ -26,4 +27,35 @@ func (v *VM) ForgetProcess() error {
 	s := *v.state
 	s.PID, s.Started = 0, 0
 	return writeState(v.dir, &s)
+}
+
+// BreakTemplates empties the state of every template.
+func (h *Host) BreakTemplates() error {
+	h.templates.mu.Lock()
+	defer h.templates.mu.Unlock()
+	for _, set := range h.templates.sets {
+		if set.ready == nil {
+			continue
+		}
+		empty, err := memfd("broken", 0)
+		if err != nil {
+			return err
+		}
+		set.ready.state.Close()
+		set.ready.state = empty
+	}
+	return nil
+}
+
+// TemplateFiles are paths to the files that clones get.
+func (h *Host) TemplateFiles() []string {
+	h.templates.mu.Lock()
+	defer h.templates.mu.Unlock()
+	var files []string
+	for _, set := range h.templates.sets {
+		if set.ready != nil {
+			files = append(files, fmt.Sprintf("/proc/self/fd/%d", set.ready.memory.Fd()), fmt.Sprintf("/proc/self/fd/%d", set.ready.state.Fd()))
+		}
+	}
+	return files
 }

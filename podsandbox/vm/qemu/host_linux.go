@@ -28,6 +28,8 @@ type Host struct {
 	tscKHz uint64
 	vsock  bool
 	bootID string
+	// templates is nil where none are used.
+	templates *templates
 
 	mu       sync.Mutex
 	creating map[string]bool // ids whose Create has not returned: Open would find them half made
@@ -59,7 +61,13 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if h.bootID, err = bootID(); err != nil {
 		return nil, err
 	}
-	return h, h.chooseMeans(ctx)
+	if err := h.chooseMeans(ctx); err != nil {
+		return nil, err
+	}
+	if !cfg.NoTemplates {
+		h.templates = newTemplates(h, cfg.TemplateDir)
+	}
+	return h, nil
 }
 
 // chooseMeans decides on accelerator and channel.
@@ -77,7 +85,8 @@ func (h *Host) chooseMeans(ctx context.Context) error {
 	} else {
 		h.tscKHz = measureTSC()
 	}
-	h.vsock = canOpen("/dev/vhost-vsock")
+	// A clone would wake up with its template's vsock address.
+	h.vsock = h.cfg.NoTemplates && canOpen("/dev/vhost-vsock")
 	h.info = vm.Info{Backend: "qemu", Accelerator: h.accel, Channel: "virtio-serial", Details: probe.Reason}
 	if h.vsock {
 		h.info.Channel = "vsock"
@@ -99,12 +108,25 @@ func canOpen(device string) bool {
 func (h *Host) Info() vm.Info { return h.info }
 
 // Close implements vm.Host. Close the VMs too: a Host does not keep them.
-func (h *Host) Close() error { return nil }
+func (h *Host) Close() error {
+	if h.templates != nil {
+		h.templates.close()
+	}
+	return nil
+}
 
 func (h *Host) dir(id string) string { return filepath.Join(h.cfg.StateDir, id) }
 
-// List implements vm.Host.
+// List implements vm.Host. A template being made is no VM of anybody's.
 func (h *Host) List(context.Context) ([]string, error) {
+	ids, err := h.ids()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.DeleteFunc(ids, func(id string) bool { return h.creating[id] && strings.HasPrefix(id, templatePrefix) }), err
+}
+
+// ids are those of every directory.
+func (h *Host) ids() ([]string, error) {
 	entries, err := os.ReadDir(h.cfg.StateDir)
 	if err != nil {
 		return nil, fmt.Errorf("list VMs: %w", err)
@@ -145,26 +167,31 @@ func (h *Host) Open(ctx context.Context, id string) (vm.VM, error) {
 	return takeOver(ctx, h, s)
 }
 
-// shape is the machine for a Config.
+// shape is the machine for a Config. Machines begin with the default memory, so
+// that one template serves all, and grow to what they are to have.
 func (h *Host) shape(cfg vm.Config) shape {
-	memory := cfg.Resources.MemoryBytes
-	if memory == 0 {
-		memory = h.cfg.DefaultMemory
+	memory := h.cfg.DefaultMemory
+	if want := cfg.Resources.MemoryBytes; want > memory+h.hotMemory(memory) {
+		memory = want
 	}
 	memory = (memory + mib - 1) / mib * mib
 	cpus := min(max(cfg.Resources.CPUs, 1), uint32(runtime.NumCPU()))
+	return shape{
+		accel: h.accel, memory: memory, hotMemory: h.hotMemory(memory), cpus: cpus, tscKHz: h.tscKHz,
+		vsock: h.vsock, nic: cfg.Endpoint != nil, wine: isWine(cfg), extraArgs: strings.TrimSpace(h.cfg.ExtraKernelArgs),
+	}
+}
+
+// hotMemory is how much can be added to a machine's memory.
+func (h *Host) hotMemory(memory uint64) uint64 {
 	limit := h.cfg.MaxMemory
 	if limit == 0 {
 		limit = hostMemory()
 	}
-	var hot uint64
-	if limit > memory {
-		hot = (limit - memory) / memoryBlock * memoryBlock
+	if limit <= memory {
+		return 0
 	}
-	return shape{
-		accel: h.accel, memory: memory, hotMemory: hot, cpus: cpus, tscKHz: h.tscKHz,
-		vsock: h.vsock, wine: isWine(cfg), extraArgs: strings.TrimSpace(h.cfg.ExtraKernelArgs),
-	}
+	return (limit - memory) / memoryBlock * memoryBlock
 }
 
 func hostMemory() uint64 {

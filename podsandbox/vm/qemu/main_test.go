@@ -50,7 +50,7 @@ func newConfig(t testing.TB) qemu.Config {
 	t.Cleanup(func() { os.RemoveAll(state) })
 	return qemu.Config{
 		Kernel: filepath.Join(dir, "vmlinux"), Initrd: filepath.Join(dir, "initrd.img"),
-		StateDir: state, MaxMemory: 1 << 30,
+		StateDir: state, MaxMemory: 1 << 30, NoTemplates: true,
 	}
 }
 

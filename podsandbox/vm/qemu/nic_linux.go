@@ -4,17 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
-// A NIC's device is named after its port and its id, so that QEMU itself is the
-// record of what is attached.
-func nicDevice(slot int, id string) string { return fmt.Sprintf("nic%d-%s", slot, id) }
+// BornMAC implements vm.VM.
+func (v *VM) BornMAC() net.HardwareAddr {
+	if !v.state.NIC {
+		return nil
+	}
+	mac, _ := net.ParseMAC(bornMAC) // a constant
+	return mac
+}
 
-func netdevName(id string) string { return "net-" + id }
+// vhostNet has the host's kernel move a NIC's packets, where there is one.
+const vhostNet = "/dev/vhost-net"
 
 // AttachNIC implements vm.VM.
 func (v *VM) AttachNIC(ctx context.Context, nic vm.NIC) error {
@@ -103,7 +110,7 @@ func (v *VM) plugNIC(ctx context.Context, slot int, nic vm.NIC, tap *os.File) er
 
 // offerVhost has the host's kernel move the packets where it can.
 func (v *VM) offerVhost(ctx context.Context, netdev string, backend qmpArgs) error {
-	f, err := os.OpenFile("/dev/vhost-net", os.O_RDWR, 0)
+	f, err := os.OpenFile(vhostNet, os.O_RDWR, 0)
 	if err != nil {
 		return nil // QEMU moves them
 	}

@@ -101,16 +101,16 @@ func statFields(pid int) ([][]byte, error) {
 	return fields, nil
 }
 
-// findProcess looks for the QEMU with that UUID among its arguments: one that
+// findProcess looks for the QEMU with that name among its arguments: one that
 // was started just before the daemon died, before its pid was noted.
-func findProcess(uuid string) (pid int, started uint64, found bool) {
+func findProcess(name string) (pid int, started uint64, found bool) {
 	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return 0, 0, false
 	}
 	for _, file := range entries {
 		line, err := os.ReadFile(file)
-		if err != nil || !hasArgument(line, "-uuid", uuid) {
+		if err != nil || !hasArgument(line, "-name", name) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))

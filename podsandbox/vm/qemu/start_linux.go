@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
 // inherited are the files that QEMU starts with, numbered as it sees them.
@@ -29,34 +31,75 @@ func (i *inherited) close() {
 
 // listen opens a socket for QEMU to serve. It exists, and can be connected to,
 // before QEMU runs; and QEMU needs no right to the directory.
-func (i *inherited) listen(path string) (int, error) {
+func (i *inherited) listen(fd *int, path string) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	l.SetUnlinkOnClose(false)
 	defer l.Close()
 	f, err := l.File()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return i.add(f), nil
+	*fd = i.add(f)
+	return nil
 }
 
-func (i *inherited) open(path string, flags int) (int, error) {
+func (i *inherited) open(fd *int, path string, flags int) error {
 	f, err := os.OpenFile(path, flags, 0)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return i.add(f), nil
+	*fd = i.add(f)
+	return nil
+}
+
+// dup hands on a file that the caller keeps.
+func (i *inherited) dup(fd *int, f *os.File) error {
+	d, err := dupFile(f)
+	if err != nil {
+		return err
+	}
+	*fd = i.add(d)
+	return nil
+}
+
+// launch is how a VM comes to be.
+type launch struct {
+	shape    shape
+	origin   origin
+	template *template // of a clone
+	memory   *os.File  // of a template
+	tap      *os.File  // of a shape with a NIC
+}
+
+// launchOf is how a VM of this configuration boots.
+func (h *Host) launchOf(cfg vm.Config) (launch, error) {
+	l := launch{shape: h.shape(cfg)}
+	if cfg.Endpoint == nil {
+		return l, nil
+	}
+	tap, ok := cfg.Endpoint.(vm.TapEndpoint)
+	if !ok || tap.File == nil {
+		return l, fmt.Errorf("want an open tap device, not %T: %w", cfg.Endpoint, vm.ErrInvalid)
+	}
+	l.tap = tap.File
+	return l, nil
+}
+
+// from is the launch as a clone.
+func (l launch) from(t *template) launch {
+	l.origin, l.template, l.memory = asClone, t, t.memory
+	return l
 }
 
 // start runs QEMU and returns the VM, not yet connected to.
-func (h *Host) start(ctx context.Context, s *state) (*VM, error) {
+func (h *Host) start(ctx context.Context, s *state, l launch) (*VM, error) {
 	dir := h.dir(s.ID)
 	var files inherited
 	defer files.close()
-	p, err := h.prepare(s, dir, &files)
+	p, err := h.prepare(s, l, dir, &files)
 	if err != nil {
 		return nil, fmt.Errorf("prepare QEMU's files: %w", err)
 	}
@@ -66,7 +109,7 @@ func (h *Host) start(ctx context.Context, s *state) (*VM, error) {
 	}
 	defer log.Close()
 
-	cmd := exec.Command(h.binary, args(h.shape(s.Config), p)...)
+	cmd := exec.Command(h.binary, args(l.shape, p)...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C"}
 	cmd.Stdout, cmd.Stderr = log, log
@@ -107,31 +150,47 @@ func (h *Host) start(ctx context.Context, s *state) (*VM, error) {
 	return v, nil
 }
 
-func (h *Host) prepare(s *state, dir string, files *inherited) (paths, error) {
-	p := paths{name: s.ID, uuid: s.UUID, guestCID: s.CID}
-	listen := func(fd *int, name string) error {
-		n, err := files.listen(filepath.Join(dir, name))
-		*fd = n
-		return err
-	}
-	kernel, err := files.open(h.cfg.Kernel, os.O_RDONLY)
-	if err != nil {
-		return p, err
-	}
-	initrd, err := files.open(h.cfg.Initrd, os.O_RDONLY)
-	if err != nil {
-		return p, err
-	}
-	p.kernel, p.initrd = fmt.Sprintf("/dev/fd/%d", kernel), fmt.Sprintf("/dev/fd/%d", initrd)
-	if err := errors.Join(listen(&p.qmpFD, qmpSocket), listen(&p.consoleFD, consoleSocket)); err != nil {
-		return p, err
-	}
+func (h *Host) prepare(s *state, l launch, dir string, files *inherited) (paths, error) {
+	p := paths{name: processName(s.ID, s.UUID), origin: l.origin, guestCID: s.CID}
+	err := errors.Join(
+		h.prepareMemory(l, &p, files),
+		files.listen(&p.qmpFD, filepath.Join(dir, qmpSocket)),
+		files.listen(&p.consoleFD, filepath.Join(dir, consoleSocket)),
+	)
 	if s.CID != 0 {
-		p.vhostFD, err = files.open("/dev/vhost-vsock", os.O_RDWR)
+		err = errors.Join(err, files.open(&p.vhostFD, "/dev/vhost-vsock", os.O_RDWR))
+	} else {
+		err = errors.Join(err,
+			files.listen(&p.agentFD, filepath.Join(dir, agentSocket)),
+			files.listen(&p.shareFD, filepath.Join(dir, shareSocket)))
+	}
+	if l.tap == nil {
 		return p, err
 	}
-	return p, errors.Join(listen(&p.agentFD, agentSocket), listen(&p.shareFD, shareSocket))
+	if canOpen(vhostNet) {
+		err = errors.Join(err, files.open(&p.vhostNetFD, vhostNet, os.O_RDWR))
+	}
+	return p, errors.Join(err, files.dup(&p.tapFD, l.tap))
 }
+
+// prepareMemory gives QEMU what it boots, or the memory that it maps.
+func (h *Host) prepareMemory(l launch, p *paths, files *inherited) error {
+	var err error
+	if l.origin != asClone {
+		var kernel, initrd int
+		err = errors.Join(files.open(&kernel, h.cfg.Kernel, os.O_RDONLY), files.open(&initrd, h.cfg.Initrd, os.O_RDONLY))
+		p.kernel, p.initrd = inheritedPath(kernel), inheritedPath(initrd)
+	}
+	if l.memory != nil {
+		var memory int
+		err = errors.Join(err, files.dup(&memory, l.memory))
+		p.memory = inheritedPath(memory)
+	}
+	return err
+}
+
+// inheritedPath is a path by which QEMU opens an inherited file.
+func inheritedPath(fd int) string { return fmt.Sprintf("/dev/fd/%d", fd) }
 
 // isolation is what QEMU is kept apart by: a session of its own, so that it
 // outlives the daemon; namespaces without a network; a user of its own.

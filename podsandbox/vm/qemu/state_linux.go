@@ -27,7 +27,7 @@ const (
 // state is what a later process needs to take a VM over.
 type state struct {
 	ID     string
-	UUID   string // on QEMU's command line, to find it by
+	UUID   string // in QEMU's name, to find it by
 	BootID string // the host's boot in which it ran
 	Config vm.Config
 	Slot   uint32 // its user id's and vsock context's place
@@ -39,6 +39,7 @@ type state struct {
 	Memory  uint64 // bytes at boot
 	Hot     uint64 // bytes that can be added
 	CPUs    uint32
+	NIC     bool     // it was born with one
 	Cgroups []string // directories made for it
 }
 

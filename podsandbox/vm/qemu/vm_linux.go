@@ -100,7 +100,7 @@ func (h *Host) processOf(s *state) (*process, error) {
 		return nil, nil
 	}
 	if s.PID == 0 {
-		pid, started, found := findProcess(s.UUID)
+		pid, started, found := findProcess(processName(s.ID, s.UUID))
 		if !found {
 			return nil, nil
 		}

@@ -74,6 +74,29 @@ func (v *fakeVM) AttachNIC(_ context.Context, nic vm.NIC) error {
 
 func (v *fakeVM) DetachNIC(_ context.Context, id string) error { return v.detachNIC(id) }
 
+// fakeBornMAC is the same for all, as those of clones are.
+var fakeBornMAC = net.HardwareAddr{2, 0, 0, 0, 0, 9}
+
+func (v *fakeVM) BornMAC() net.HardwareAddr {
+	if v.cfg.Endpoint == nil {
+		return nil
+	}
+	return fakeBornMAC
+}
+
+func (v *fakeVM) JoinCgroup(_ context.Context, parent string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.alive(); err != nil {
+		return err
+	}
+	if v.cfg.CgroupParent != "" {
+		return fmt.Errorf("VM %s has a cgroup: %w", v.cfg.ID, vm.ErrInvalid)
+	}
+	v.cfg.CgroupParent = parent
+	return nil
+}
+
 func (v *fakeVM) Resize(_ context.Context, r vm.Resources) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -47,6 +47,8 @@ func TestHost(t *testing.T, b Backend) {
 		{"life", testLife},
 		{"disks", testDisks},
 		{"NICs", testNICs},
+		{"born with a NIC", testBornNIC},
+		{"a cgroup later", testJoinCgroup},
 		{"daemon restart", testRestart},
 		{"terminate", testTerminate},
 		{"kill", testKill},

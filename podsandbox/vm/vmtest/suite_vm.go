@@ -91,6 +91,7 @@ func refusesAll(t *testing.T, s *suite, v vm.VM) {
 		"DetachDisk": v.DetachDisk(ctx, vm.DiskAddress{}),
 		"AttachNIC":  v.AttachNIC(ctx, vm.NIC{ID: "a", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Endpoint: vm.TapEndpoint{}}),
 		"DetachNIC":  v.DetachNIC(ctx, "a"),
+		"JoinCgroup": v.JoinCgroup(ctx, "/pods"),
 		"Resize":     v.Resize(ctx, vm.Resources{MemoryBytes: 512 << 20}),
 		"Shutdown":   v.Shutdown(ctx), "Terminate": v.Terminate(ctx),
 	} {
