@@ -12,6 +12,7 @@ wanted="
 /usr/lib/cni/bridge containernetworking-plugins
 /usr/sbin/ip iproute2
 /usr/sbin/tc iproute2
+/usr/bin/ping iputils-ping
 /usr/sbin/iptables iptables
 /usr/sbin/nft nftables
 /usr/sbin/mke2fs e2fsprogs

@@ -17,7 +17,12 @@ var ErrNotReady = errors.New("network is not ready")
 
 // Network wires sandboxes. Its methods may be called concurrently for different sandboxes.
 type Network interface {
-	// Setup joins a sandbox to the pod network. On error nothing is left behind.
+	// Prepare makes, before the pod is known, what a sandbox needs of the host
+	// whatever its pod is, and returns the host's side of its first interface, for
+	// vm.Config.Endpoint; the caller closes a tap's file once the VM has it. Nil: this
+	// host has none ahead. Teardown undoes it. On error nothing is left behind.
+	Prepare(ctx context.Context, sandboxID string) (vm.Endpoint, error)
+	// Setup joins a sandbox to the pod network, prepared or not. On error nothing is left behind.
 	// Setup of a sandbox that is set up already returns the same Attachment.
 	Setup(ctx context.Context, req Request) (*Attachment, error)
 	// Teardown undoes Setup, also a half-done one, also after a restart. It
@@ -85,7 +90,8 @@ type Interface struct {
 	Addresses []netip.Prefix
 	Routes    []Route
 	// Endpoint is what vm.AttachNIC takes. The Attachment's holder closes a tap's
-	// file when the VM has it; after Open it is nil, the VM holds the device.
+	// file when the VM has it. Nil for the one that Prepare gave out, and after
+	// Open: the VM holds the device.
 	Endpoint vm.Endpoint
 }
 

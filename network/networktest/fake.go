@@ -22,9 +22,30 @@ type Fake struct {
 	mu       sync.Mutex
 	next     uint32
 	attached map[string]*network.Attachment
+	prepared map[string]bool
 }
 
 var _ network.Network = (*Fake)(nil)
+
+// Prepare implements network.Network. Endpoints are HCN's, which need nothing of the host.
+func (f *Fake) Prepare(ctx context.Context, id string) (vm.Endpoint, error) {
+	if id == "" {
+		return nil, fmt.Errorf("%w: empty sandbox id", vm.ErrInvalid)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.prepared[id] || f.attached[id] != nil {
+		return nil, fmt.Errorf("network of sandbox %s: %w", id, vm.ErrExists)
+	}
+	if f.prepared == nil {
+		f.prepared = map[string]bool{}
+	}
+	f.prepared[id] = true
+	return vm.HCNEndpoint{ID: "fake-" + id}, nil
+}
 
 // Setup implements network.Network.
 func (f *Fake) Setup(ctx context.Context, req network.Request) (*network.Attachment, error) {
@@ -50,6 +71,7 @@ func (f *Fake) Setup(ctx context.Context, req network.Request) (*network.Attachm
 	f.next++
 	a := fakeAttachment(req.SandboxID, f.next)
 	f.attached[req.SandboxID] = a
+	delete(f.prepared, req.SandboxID)
 	return a, nil
 }
 
@@ -79,6 +101,7 @@ func (f *Fake) Teardown(_ context.Context, id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.attached, id)
+	delete(f.prepared, id)
 	return nil
 }
 
@@ -98,6 +121,9 @@ func (f *Fake) List(context.Context) ([]string, error) {
 	defer f.mu.Unlock()
 	ids := make([]string, 0, len(f.attached))
 	for id := range f.attached {
+		ids = append(ids, id)
+	}
+	for id := range f.prepared {
 		ids = append(ids, id)
 	}
 	return ids, nil

@@ -39,6 +39,8 @@ func Run(t *testing.T, env Env) {
 		"Parallel":            testParallel,
 		"Cancelled":           testCancelled,
 		"Status":              testStatus,
+		"Prepared":            testPrepared,
+		"PreparedUnused":      testPreparedUnused,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before []string
@@ -85,9 +87,7 @@ func teardown(t *testing.T, n network.Network, id string) {
 // CloseEndpoints releases what Setup handed over and no VM took.
 func CloseEndpoints(a *network.Attachment) {
 	for _, i := range a.Interfaces {
-		if tap, ok := i.Endpoint.(vm.TapEndpoint); ok {
-			tap.File.Close()
-		}
+		closeEndpoint(i.Endpoint)
 	}
 }
 
@@ -127,6 +127,54 @@ func testRestart(t *testing.T, n network.Network, env Env) {
 	}
 	teardown(t, n, "restart")
 	teardown(t, n, "restart")
+}
+
+func testPrepared(t *testing.T, n network.Network, _ Env) {
+	e := prepare(t, n, "prepared")
+	defer closeEndpoint(e)
+	if _, err := n.Prepare(t.Context(), "prepared"); !errors.Is(err, vm.ErrExists) {
+		t.Errorf("second Prepare: %v", err)
+	}
+	if ids, err := n.List(t.Context()); err != nil || !slices.Equal(ids, []string{"prepared"}) {
+		t.Errorf("List = %v, %v", ids, err)
+	}
+	a := setup(t, n, "prepared")
+	defer teardown(t, n, "prepared")
+	defer CloseEndpoints(a)
+	if len(a.IPs()) == 0 || a.Interfaces[0].Name != "eth0" {
+		t.Fatalf("attachment %+v", a)
+	}
+	if _, err := n.Prepare(t.Context(), "prepared"); !errors.Is(err, vm.ErrExists) {
+		t.Errorf("Prepare after Setup: %v", err)
+	}
+}
+
+func testPreparedUnused(t *testing.T, n network.Network, env Env) {
+	closeEndpoint(prepare(t, n, "unused"))
+	n = env.Open(t)
+	if _, err := n.Open(t.Context(), "unused"); !errors.Is(err, vm.ErrNotFound) {
+		t.Errorf("Open of what is only prepared: %v", err)
+	}
+	teardown(t, n, "unused")
+	teardown(t, n, "unused")
+	if e, err := n.Prepare(t.Context(), ""); !errors.Is(err, vm.ErrInvalid) {
+		t.Errorf("Prepare without an id: %v, %v", e, err)
+	}
+}
+
+func prepare(t *testing.T, n network.Network, id string) vm.Endpoint {
+	t.Helper()
+	e, err := n.Prepare(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Prepare %s: %v", id, err)
+	}
+	return e
+}
+
+func closeEndpoint(e vm.Endpoint) {
+	if tap, ok := e.(vm.TapEndpoint); ok {
+		tap.File.Close()
+	}
 }
 
 func testTeardownUnknown(t *testing.T, n network.Network, _ Env) { teardown(t, n, "never-was") }

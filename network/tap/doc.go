@@ -14,5 +14,8 @@
 // needs only the sandbox's id and finishes the work of a process that died in
 // between. Steps, each safe to undo twice:
 //
-//	record ▶ namespace ▶ CNI ADD ▶ taps and redirects ▶ record with Attachment
+//	record ▶ namespace ▶ first tap ▶ (the pod is known) record ▶ CNI ADD ▶ further taps, redirects ▶ record with Attachment
+//	└──────────── Prepare ───────┘                       └──────────────── Setup ───────────────────────────┘
+//
+// Without Prepare, Setup does it all.
 package tap

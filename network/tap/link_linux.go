@@ -99,17 +99,19 @@ func rank(r network.Route) int {
 // addTap makes a tap beside an interface and redirects all packets between the
 // two. The tap lasts as long as a file of it is open.
 func addTap(index int, iface *network.Interface) error {
-	file, err := openTap(fmt.Sprintf("tap%d", index))
+	file, err := openTap(tapName(index))
 	if err != nil {
 		return err
 	}
-	if err := joinTap(fmt.Sprintf("tap%d", index), iface); err != nil {
+	if err := joinTap(tapName(index), iface); err != nil {
 		file.Close()
 		return err
 	}
 	iface.Endpoint = vm.TapEndpoint{File: file}
 	return nil
 }
+
+func tapName(index int) string { return fmt.Sprintf("tap%d", index) }
 
 func openTap(name string) (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -129,23 +131,23 @@ func openTap(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "/dev/net/tun:"+name), nil
 }
 
-func joinTap(tapName string, iface *network.Interface) error {
-	tapLink, err := netlink.LinkByName(tapName)
+func joinTap(tap string, iface *network.Interface) error {
+	tapLink, err := netlink.LinkByName(tap)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", tapName, err)
+		return fmt.Errorf("find %s: %w", tap, err)
 	}
 	podLink, err := netlink.LinkByName(iface.Name)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", iface.Name, err)
 	}
 	if err := netlink.LinkSetMTU(tapLink, iface.MTU); err != nil {
-		return fmt.Errorf("set MTU %d of %s: %w", iface.MTU, tapName, err)
+		return fmt.Errorf("set MTU %d of %s: %w", iface.MTU, tap, err)
 	}
-	if err := quiet(tapName, iface.Name); err != nil {
+	if err := quiet(tap, iface.Name); err != nil {
 		return err
 	}
 	if err := netlink.LinkSetUp(tapLink); err != nil {
-		return fmt.Errorf("bring %s up: %w", tapName, err)
+		return fmt.Errorf("bring %s up: %w", tap, err)
 	}
 	if err := redirect(podLink, tapLink); err != nil {
 		return err

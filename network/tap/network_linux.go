@@ -94,12 +94,13 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 	if err != nil {
 		return nil, err
 	}
-	if r != nil { // half-made by a process that died
+	if r != nil && !r.Prepared { // half-made by a process that died
 		if err := n.Teardown(ctx, req.SandboxID); err != nil {
 			return nil, err
 		}
+		r = nil
 	}
-	att, err := n.setup(ctx, req, list)
+	att, err := n.setup(ctx, req, list, r != nil)
 	if err == nil {
 		return att, nil
 	}
@@ -108,17 +109,16 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 	return nil, errors.Join(err, n.Teardown(undo, req.SandboxID))
 }
 
-func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.NetworkConfigList) (*network.Attachment, error) {
-	r := &record{Request: req, Conf: json.RawMessage(list.Bytes)}
+func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.NetworkConfigList, tapped bool) (*network.Attachment, error) {
+	r := &record{Request: req, Conf: json.RawMessage(list.Bytes), Tapped: tapped}
 	if err := n.cfg.save(r); err != nil {
 		return nil, err
 	}
 	netns := n.cfg.netnsPath(req.SandboxID)
-	if err := makeNetNS(netns); err != nil {
-		return nil, err
-	}
-	if err := inNetNS(netns, loopbackUp); err != nil {
-		return nil, err
+	if !tapped {
+		if err := n.makeNamespace(netns); err != nil {
+			return nil, err
+		}
 	}
 	result, err := n.cni.AddNetworkList(ctx, list, runtimeConf(req, netns))
 	if err != nil {
@@ -128,7 +128,7 @@ func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.N
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q: result: %w", list.Name, err)
 	}
-	att, err := attach(netns, res)
+	att, err := attach(netns, res, tapped)
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q: %w", list.Name, err)
 	}
@@ -140,8 +140,9 @@ func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.N
 	return att, nil
 }
 
-// attach puts a tap beside every interface that CNI made in the namespace.
-func attach(netns string, res *cnitypes.Result) (*network.Attachment, error) {
+// attach puts a tap beside every interface that CNI made in the namespace; the
+// first one's may be there already.
+func attach(netns string, res *cnitypes.Result, tapped bool) (*network.Attachment, error) {
 	att := &network.Attachment{NetNS: netns, DNS: network.DNS{
 		Servers: res.DNS.Nameservers, Searches: res.DNS.Search, Options: res.DNS.Options,
 	}}
@@ -154,7 +155,12 @@ func attach(netns string, res *cnitypes.Result) (*network.Attachment, error) {
 			if err != nil {
 				return err
 			}
-			if err := addTap(len(att.Interfaces), &iface); err != nil {
+			index := len(att.Interfaces)
+			if index > 0 || !tapped {
+				if err := addTap(index, &iface); err != nil {
+					return err
+				}
+			} else if err := joinTap(tapName(index), &iface); err != nil {
 				return err
 			}
 			att.Interfaces = append(att.Interfaces, iface)
@@ -213,7 +219,7 @@ func (n *Network) Teardown(ctx context.Context, id string) error {
 		return err
 	}
 	netns := n.cfg.netnsPath(id)
-	if r != nil {
+	if r != nil && !r.Prepared {
 		// A network that never got as far as an Attachment may be one that no DEL can
 		// ever succeed for (a plugin is missing): its pod must not be stuck for it.
 		err := n.del(ctx, r, netns)

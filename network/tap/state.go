@@ -17,6 +17,10 @@ import (
 // record is what StateDir keeps of a sandbox, from before its set-up until after its tear-down.
 type record struct {
 	Request network.Request
+	// Prepared: the namespace and the first tap are there, and Setup has not begun.
+	Prepared bool
+	// Tapped: the first tap is Prepare's.
+	Tapped bool
 	// Conf is the CNI configuration list in use; DEL gets the one that ADD got.
 	Conf json.RawMessage
 	// Attachment is set once all is set up.
