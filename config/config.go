@@ -41,7 +41,15 @@ type VM struct {
 	Memory    resource.Quantity `json:"memory"`
 	Overhead  resource.Quantity `json:"overhead"`
 	Templates bool              `json:"templates"`
+	Pool      Pool              `json:"pool"`
 	Scratch   resource.Quantity `json:"scratch"`
+}
+
+// Pool bounds what is made ahead of pods.
+type Pool struct {
+	Min    int               `json:"min"`
+	Max    int               `json:"max"`
+	Memory resource.Quantity `json:"memory"`
 }
 
 // CNI configures the pod network.
@@ -121,6 +129,12 @@ func (c *Config) validate() error {
 	}
 	if c.VM.Overhead.Sign() < 0 {
 		bad("vm.overhead", "%s is negative", c.VM.Overhead.String())
+	}
+	if p := c.VM.Pool; p.Min < 0 || p.Max < p.Min || p.Max > 256 {
+		bad("vm.pool", "min %d, max %d: want 0 <= min <= max <= 256", p.Min, p.Max)
+	}
+	if c.VM.Pool.Memory.Sign() <= 0 {
+		bad("vm.pool.memory", "%s is not positive", c.VM.Pool.Memory.String())
 	}
 	if c.Images.MaxLayerSize.Sign() <= 0 {
 		bad("images.maxLayerSize", "%s is not positive", c.Images.MaxLayerSize.String())

@@ -13,7 +13,7 @@ import (
 // far, as if the first had been killed just now.
 func (w *world) successor() *world {
 	w.t.Helper()
-	next := &world{t: w.t, dir: w.t.TempDir(), vms: w.vms, network: w.network, images: w.images, shares: w.shares,
+	next := &world{t: w.t, dir: w.t.TempDir(), vms: w.vms, network: w.network, images: w.images, shares: w.shares, pool: w.pool,
 		fail: map[string]error{}, hooks: map[string]func(){}, agents: w.agents}
 	if err := os.CopyFS(next.dir, os.DirFS(w.dir)); err != nil {
 		w.t.Fatal(err)

@@ -3,6 +3,9 @@
 //
 // A sandbox (what is stored in its record, and what CRI sees of it):
 //
+//	    pool ──▶ prepared (base.go, pool.go: no pod is in it)
+//	                 │ taken
+//	                 ▼
 //	RunSandbox ──▶ making ──▶ live/Ready ──(VM ends)──▶ live/NotReady
 //	                 │              │                        │
 //	               (undo)      StopSandbox ◀─────────────────┘

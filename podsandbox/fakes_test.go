@@ -165,21 +165,34 @@ type tapNetwork struct {
 	taps []*os.File
 }
 
+func (n *tapNetwork) tap() (vm.Endpoint, error) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.taps = append(n.taps, f)
+	return vm.TapEndpoint{File: f}, nil
+}
+
+func (n *tapNetwork) Prepare(ctx context.Context, id string) (vm.Endpoint, error) {
+	if _, err := n.Fake.Prepare(ctx, id); err != nil {
+		return nil, err
+	}
+	return n.tap()
+}
+
 func (n *tapNetwork) Setup(ctx context.Context, req network.Request) (*network.Attachment, error) {
 	a, err := n.Fake.Setup(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	own := &network.Attachment{NetNS: a.NetNS, Interfaces: slices.Clone(a.Interfaces)}
-	for i := range own.Interfaces {
-		f, err := os.Open(os.DevNull)
-		if err != nil {
+	for i := 1; i < len(own.Interfaces); i++ { // the first one is Prepare's
+		if own.Interfaces[i].Endpoint, err = n.tap(); err != nil {
 			return nil, err
 		}
-		own.Interfaces[i].Endpoint = vm.TapEndpoint{File: f}
-		n.mu.Lock()
-		n.taps = append(n.taps, f)
-		n.mu.Unlock()
 	}
 	return own, nil
 }

@@ -21,11 +21,11 @@ func TestLifeOfAPod(t *testing.T) {
 	events := w.m.Subscribe(ctx)
 	pod := w.run("a")
 	status, err := w.m.Sandbox(pod[:10])
-	if err != nil || status.State != SandboxReady || len(status.Network.IPs()) != 1 || status.Kernel == "" || len(status.Timeline) < 5 {
+	if err != nil || status.State != SandboxReady || len(status.Network.IPs()) != 2 || status.Kernel == "" || len(status.Timeline) < 5 {
 		t.Fatalf("sandbox: %+v, %v", status, err)
 	}
 	conf := w.agent(pod).Configured()
-	if conf.Hostname != pod[:12] || conf.Dns.Servers[0] != "10.0.0.1" || len(conf.Network.Interfaces) != 1 || !conf.SharedPid {
+	if conf.Hostname != pod[:12] || conf.Dns.Servers[0] != "10.0.0.1" || len(conf.Network.Interfaces) != 2 || !conf.SharedPid {
 		t.Errorf("configured: %v", conf)
 	}
 	if _, err := w.m.RunSandbox(ctx, w.sandboxConfig("a")); !errors.Is(err, ErrExists) {

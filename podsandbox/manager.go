@@ -31,6 +31,8 @@ type Config struct {
 	ScratchSize uint64
 	// SeccompProfileRoot is where relative Localhost profiles are. "": /var/lib/kubelet/seccomp.
 	SeccompProfileRoot string
+	// Pool bounds the sandboxes made ahead.
+	Pool PoolConfig
 	// ResolvConf is the resolver configuration of pods that have none. "": /etc/resolv.conf.
 	ResolvConf string
 }
@@ -68,7 +70,7 @@ type Deps struct {
 type Manager struct {
 	cfg        Config
 	deps       Deps
-	vms        vmSource
+	pool       *pool
 	store      *store.Store
 	sandboxRec *store.Table[sandboxRecord]
 	ctrRec     *store.Table[containerRecord]
@@ -104,9 +106,10 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
 		}
 	}
 	m := &Manager{
-		cfg: cfg, deps: deps, vms: onDemand{deps.VMs}, events: newHub(),
+		cfg: cfg, deps: deps, events: newHub(),
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, names: map[Meta]string{},
 	}
+	m.pool = newPool(m, cfg.Pool)
 	m.life, m.end = context.WithCancel(context.Background())
 	if err := m.openStore(); err != nil {
 		m.end()
@@ -115,6 +118,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
 	if err := m.recover(ctx); err != nil {
 		m.Close()
 		return nil, err
+	}
+	if cfg.Pool.Max > 0 {
+		m.spawn(func() { m.pool.run(m.life) })
 	}
 	return m, nil
 }
@@ -134,10 +140,12 @@ func (m *Manager) openStore() (err error) {
 	return nil
 }
 
-// Close ends the Manager's own work. Pods go on running; a later New takes them over.
+// Close ends the Manager's own work, and what it made ahead. Pods go on running;
+// a later New takes them over.
 func (m *Manager) Close() error {
 	m.end()
 	m.background.Wait()
+	m.pool.drain()
 	for _, c := range m.allContainers() {
 		c.closeLog()
 	}

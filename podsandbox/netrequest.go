@@ -1,6 +1,7 @@
 package podsandbox
 
 import (
+	"net"
 	"strconv"
 	"strings"
 
@@ -41,10 +42,15 @@ func bandwidth(quantity string) uint64 {
 	return uint64(n * factor)
 }
 
-func guestNetwork(a *network.Attachment) *guestapi.Network {
+// guestNetwork is what the agent is told. The first interface may be the one that
+// the VM was born with, which then gets the pod's hardware address.
+func guestNetwork(a *network.Attachment, born net.HardwareAddr) *guestapi.Network {
 	out := &guestapi.Network{}
-	for _, nic := range a.Interfaces {
+	for n, nic := range a.Interfaces {
 		i := &guestapi.Interface{Name: nic.Name, Mac: nic.MAC, Mtu: uint32(max(nic.MTU, 0))}
+		if n == 0 && born != nil {
+			i.Mac, i.GuestMac = born, nic.MAC
+		}
 		for _, p := range nic.Addresses {
 			i.Addresses = append(i.Addresses, p.String())
 		}

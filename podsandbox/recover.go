@@ -64,8 +64,11 @@ func (m *Manager) recover(ctx context.Context) error {
 // makes it NotReady; only the store's own failure is an error.
 func (m *Manager) recoverSandbox(ctx context.Context, r *sandboxRecord, containers []*containerRecord) error {
 	id := r.Status.ID
-	if r.Phase == phaseMaking {
+	if r.Phase == phaseMaking || r.Phase == phasePrepared && !m.pool.adopt(ctx, r) {
 		return m.undoIntent(ctx, r, containers)
+	}
+	if r.Phase == phasePrepared {
+		return nil
 	}
 	s := newSandbox(id, r.VMID, m.sandboxDir(id), m.life)
 	s.record = *r

@@ -2,10 +2,8 @@ package podsandbox
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -26,25 +24,32 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	if err := checkSandbox(&cfg); err != nil {
 		return "", err
 	}
-	id = newID()
-	if err := reserve(&m.mu, m.names, cfg.Meta, id); err != nil {
+	b, end := m.pool.begin(&cfg)
+	defer end()
+	if b == nil {
+		b = m.newBase()
+	}
+	s := b.s
+	if err := reserve(&m.mu, m.names, cfg.Meta, s.id); err != nil {
+		if b.made && !m.pool.put(b) {
+			m.pool.dispose(ctx, b)
+		}
 		return "", err
 	}
-	s := newSandbox(id, id[:vmIDLength], m.sandboxDir(id), m.life)
-	r := &sandboxRun{m: m, s: s, cfg: cfg}
+	r := &sandboxRun{m: m, s: s, base: b, time: &timeline{}, cfg: cfg}
 	if err := r.run(ctx); err != nil {
 		s.finish()
-		r.undo.run(klog.FromContext(ctx).WithValues("sandbox", id))
+		r.undo.run(klog.FromContext(ctx).WithValues("sandbox", s.id))
 		unreserve(&m.mu, m.names, cfg.Meta)
 		return "", fmt.Errorf("run sandbox %s/%s: %w", cfg.Meta.Namespace, cfg.Meta.Name, err)
 	}
 	m.mu.Lock()
-	m.sandboxes[id] = s
+	m.sandboxes[s.id] = s
 	m.mu.Unlock()
 	m.spawn(func() { m.watchVM(s) })
-	m.emit(EventCreated, s, id, false)
-	m.emit(EventStarted, s, id, false)
-	return id, nil
+	m.emit(EventCreated, s, s.id, false)
+	m.emit(EventStarted, s, s.id, false)
+	return s.id, nil
 }
 
 func checkSandbox(cfg *SandboxConfig) error {
@@ -64,28 +69,29 @@ func checkSandbox(cfg *SandboxConfig) error {
 type sandboxRun struct {
 	m    *Manager
 	s    *sandbox
+	base *base
 	cfg  SandboxConfig
 	undo undo
-	time timeline
+	time *timeline
 
 	attachment *network.Attachment
-	scratch    string
-	kernel     string
 }
 
 func (r *sandboxRun) run(ctx context.Context) error {
-	m, s := r.m, r.s
+	m, s, b := r.m, r.s, r.base
+	b.time = r.time
 	r.undo.pushIntent("intent", func() error { return m.sandboxRec.Delete(s.id) })
 	err := r.time.step("intent", func() error {
 		return m.updateSandbox(s, func(rec *sandboxRecord) bool {
-			*rec = sandboxRecord{Phase: phaseMaking, VMID: s.vmID, Status: SandboxStatus{ID: s.id, Created: time.Now(), Config: r.cfg}}
+			*rec = sandboxRecord{Phase: phaseMaking, VMID: s.vmID, Scratch: b.scratch,
+				Status: SandboxStatus{ID: s.id, Created: time.Now(), Config: r.cfg}}
 			return true
 		})
 	})
 	if err != nil {
 		return err
 	}
-	r.pushUndo()
+	b.pushUndo(&r.undo)
 	if err := r.gather(ctx); err != nil {
 		return err
 	}
@@ -97,35 +103,32 @@ func (r *sandboxRun) run(ctx context.Context) error {
 	}
 	return m.updateSandbox(s, func(rec *sandboxRecord) bool {
 		rec.Phase = phaseLive
+		rec.Scratch = b.scratch
 		rec.Status.State = SandboxReady
 		rec.Status.Network = r.attachment
-		rec.Status.Kernel = r.kernel
+		rec.Status.Kernel = b.kernel
 		rec.Status.Timeline = r.time.all()
 		return true
 	})
 }
 
-// pushUndo registers all that may be made before it is: each part can be taken back half-made.
-func (r *sandboxRun) pushUndo() {
-	m, s := r.m, r.s
-	r.undo.push("scratch disk", func(context.Context) error { return os.RemoveAll(s.dir) })
-	r.undo.push("network", func(ctx context.Context) error { return m.deps.Network.Teardown(ctx, s.id) })
-	r.undo.push("VM", func(ctx context.Context) error {
-		if s.vm == nil {
-			return nil
-		}
-		if s.agent != nil {
-			s.agent.close()
-		}
-		return endVM(ctx, s.vm)
-	})
-	r.undo.push("share server", func(ctx context.Context) error { return m.deps.Shares.Stop(ctx, s.id) })
-}
-
-// gather makes the parts that do not need each other: VM, network, scratch disk.
+// gather makes the parts that do not need each other: the VM with all that is
+// in it, unless it was made ahead, and the pod's network.
 func (r *sandboxRun) gather(ctx context.Context) error {
+	b := r.base
+	if !b.made {
+		if err := b.prepareNetwork(ctx); err != nil {
+			return err
+		}
+	}
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return r.machine(ctx) })
+	parts.Go(func() error {
+		if b.made {
+			return r.time.step("adapt VM", func() error { return r.adapt(ctx) })
+		}
+		os, _ := r.cfg.Handler.OS()
+		return b.make(ctx, vm.Config{GuestOS: os, Resources: r.m.vmSize(&r.cfg), CgroupParent: r.cfg.CgroupParent})
+	})
 	parts.Go(func() error {
 		return r.time.step("network", func() (err error) {
 			r.attachment, err = r.m.deps.Network.Setup(ctx, networkRequest(r.s.id, &r.cfg))
@@ -135,16 +138,6 @@ func (r *sandboxRun) gather(ctx context.Context) error {
 			return err
 		})
 	})
-	parts.Go(func() error {
-		return r.time.step("scratch", func() error {
-			dir := r.s.dir
-			if err := os.MkdirAll(dir, 0o711); err != nil {
-				return fmt.Errorf("sandbox folder: %w", err)
-			}
-			r.scratch = filepath.Join(dir, r.m.deps.Scratch.FileName())
-			return r.m.deps.Scratch.Make(ctx, r.scratch)
-		})
-	})
 	err := parts.Wait()
 	if err != nil {
 		closeTaps(r.attachment)
@@ -152,56 +145,22 @@ func (r *sandboxRun) gather(ctx context.Context) error {
 	return err
 }
 
-// machine takes a VM, makes it its own machine and starts its share server.
-func (r *sandboxRun) machine(ctx context.Context) error {
-	m, s := r.m, r.s
-	os, _ := r.cfg.Handler.OS()
-	err := r.time.step("vm", func() (err error) {
-		s.vm, err = m.vms.Take(ctx, vm.Config{ID: s.vmID, GuestOS: os, Resources: m.vmSize(&r.cfg), CgroupParent: r.cfg.CgroupParent})
+// adapt gives a VM made ahead its pod's cgroup and size.
+func (r *sandboxRun) adapt(ctx context.Context) error {
+	if err := r.s.vm.JoinCgroup(ctx, r.cfg.CgroupParent); err != nil {
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("VM: %w", err)
 	}
-	s.agent = newAgentLink(s.vm, m.cfg.HostVersion)
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return r.time.step("agent", func() error { return r.personalize(ctx) }) })
-	parts.Go(func() error {
-		return r.time.step("shares", func() (err error) {
-			s.share, err = m.deps.Shares.Start(ctx, s.id, s.vm.ShareChannel())
-			return err
-		})
-	})
-	return parts.Wait()
+	want := r.m.vmSize(&r.cfg)
+	if want.MemoryBytes <= r.m.cfg.DefaultMemory {
+		return nil
+	}
+	return r.s.vm.Resize(ctx, vm.Resources{MemoryBytes: want.MemoryBytes})
 }
 
-func (r *sandboxRun) personalize(ctx context.Context) error {
-	entropy := make([]byte, 256)
-	rand.Read(entropy)
-	return r.s.agent.retry(ctx, func(conn *agentConn) error {
-		r.kernel = conn.Guest.KernelRelease
-		_, err := conn.Personalize(ctx, &guestapi.PersonalizeRequest{
-			Entropy: entropy, UnixNanos: time.Now().UnixNano(), MachineId: r.s.id[:32],
-		})
-		return fromAgent(err)
-	})
-}
-
-// join attaches network and scratch disk to the VM and tells the agent of them.
+// join attaches the network to the VM and tells the agent of the pod.
 func (r *sandboxRun) join(ctx context.Context) error {
 	defer closeTaps(r.attachment)
-	var disk vm.DiskAddress
-	parts, attachCtx := errgroup.WithContext(ctx)
-	parts.Go(func() error {
-		return r.time.step("attach network", func() error { return r.attachNICs(attachCtx) })
-	})
-	parts.Go(func() error {
-		return r.time.step("attach scratch", func() (err error) {
-			disk, err = r.s.vm.AttachDisk(attachCtx, vm.Disk{Path: r.scratch, Ephemeral: true})
-			return err
-		})
-	})
-	if err := parts.Wait(); err != nil {
+	if err := r.time.step("attach network", func() error { return r.attachNICs(ctx) }); err != nil {
 		return err
 	}
 	return r.time.step("configure", func() error {
@@ -213,9 +172,10 @@ func (r *sandboxRun) join(ctx context.Context) error {
 			Hostname:  r.hostname(),
 			Dns:       dns,
 			Sysctls:   r.cfg.Sysctls,
-			Scratch:   &guestapi.DiskAddress{Controller: disk.Controller, Lun: disk.LUN},
-			Network:   guestNetwork(r.attachment),
+			Scratch:   guestDisk(r.base.scratch),
+			Network:   guestNetwork(r.attachment, r.s.vm.BornMAC()),
 			SharedPid: r.cfg.Namespaces.PID == NamespacePod,
+			UnixNanos: time.Now().UnixNano(),
 		}
 		return r.s.agent.retry(ctx, func(conn *agentConn) error {
 			_, err := conn.ConfigureSandbox(ctx, request)
@@ -224,9 +184,13 @@ func (r *sandboxRun) join(ctx context.Context) error {
 	})
 }
 
+// attachNICs attaches all but what the VM was born with.
 func (r *sandboxRun) attachNICs(ctx context.Context) error {
 	for i := range r.attachment.Interfaces {
 		nic := &r.attachment.Interfaces[i]
+		if nic.Endpoint == nil {
+			continue
+		}
 		err := r.s.vm.AttachNIC(ctx, vm.NIC{ID: "nic" + strconv.Itoa(i), MAC: nic.MAC, MTU: nic.MTU, Endpoint: nic.Endpoint})
 		if err != nil {
 			return fmt.Errorf("attach %s: %w", nic.Name, err)
@@ -250,9 +214,7 @@ func closeTaps(a *network.Attachment) {
 		return
 	}
 	for i := range a.Interfaces {
-		if tap, ok := a.Interfaces[i].Endpoint.(vm.TapEndpoint); ok && tap.File != nil {
-			tap.File.Close()
-		}
+		closeEndpoint(a.Interfaces[i].Endpoint)
 		a.Interfaces[i].Endpoint = nil
 	}
 }

@@ -14,16 +14,19 @@ import (
 type phase string
 
 const (
-	phaseMaking  phase = "making"  // a write-ahead intent
-	phaseLive    phase = "live"    // made
-	phaseStopped phase = "stopped" // a sandbox without VM and network
+	phaseMaking   phase = "making"   // a write-ahead intent
+	phasePrepared phase = "prepared" // a base in the pool: no pod is in it
+	phaseLive     phase = "live"     // made
+	phaseStopped  phase = "stopped"  // a sandbox without VM and network
 )
 
 // sandboxRecord is what is stored of a sandbox.
 type sandboxRecord struct {
-	Phase  phase
-	VMID   string
-	Status SandboxStatus
+	Phase phase
+	VMID  string
+	// Scratch is where the scratch disk is attached.
+	Scratch vm.DiskAddress
+	Status  SandboxStatus
 }
 
 // sandbox is one pod sandbox.

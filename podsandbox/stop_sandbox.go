@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
@@ -110,20 +111,29 @@ func (m *Manager) stopSandbox(ctx context.Context, s *sandbox) error {
 		return err
 	}
 	m.notReady(s, "stopped")
-	if err := m.powerOff(ctx, s); err != nil {
+	if err := m.takeApart(ctx, s); err != nil {
 		return err
 	}
 	for _, c := range s.allContainers() {
 		m.exited(c, ending{code: codeKilled, reason: reasonError, message: "the pod was stopped", at: time.Now()})
-	}
-	if err := m.dismantle(ctx, s.id); err != nil {
-		return err
 	}
 	return m.updateSandbox(s, func(r *sandboxRecord) bool {
 		r.Phase = phaseStopped
 		r.Status.Network = nil
 		return true
 	})
+}
+
+// takeApart ends the VM and removes the rest: the network at the same time, for its
+// plugins take as long as the guest does.
+func (m *Manager) takeApart(ctx context.Context, s *sandbox) error {
+	network := make(chan error, 1)
+	go func() { network <- m.deps.Network.Teardown(ctx, s.id) }()
+	err := m.powerOff(ctx, s)
+	if err := errors.Join(err, <-network); err != nil {
+		return err
+	}
+	return m.dismantle(ctx, s.id)
 }
 
 // killContainers ends what runs, so that exit codes and last lines are true. What does not end in time ends with the VM.
@@ -147,17 +157,21 @@ func (m *Manager) killContainers(ctx context.Context, s *sandbox) {
 	parts.Wait()
 }
 
-// powerOff ends the VM: by asking, so that it writes back to shares, then by force.
+// powerOff ends the VM. First the guest writes back to its shares; nothing else
+// in it need outlive the pod.
 func (m *Manager) powerOff(ctx context.Context, s *sandbox) error {
 	if s.vm == nil { // it could not be opened when the daemon started
 		return m.removeVM(ctx, s.vmID)
 	}
 	if s.vmRuns() {
 		asking, cancel := context.WithTimeout(ctx, powerOffTime)
-		err := s.vm.Shutdown(asking)
+		err := s.agent.retry(asking, func(conn *agentConn) error {
+			_, err := conn.Shutdown(asking, &guestapi.ShutdownRequest{KeepPower: true})
+			return fromAgent(err)
+		})
 		cancel()
 		if err != nil && s.vmRuns() {
-			klog.FromContext(ctx).Error(err, "VM does not power off: terminating it", "sandbox", s.id)
+			klog.FromContext(ctx).Error(err, "Guest does not write back to its shares: ending it", "sandbox", s.id)
 		}
 	}
 	s.agent.close()

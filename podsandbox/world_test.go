@@ -26,6 +26,7 @@ type world struct {
 	network *tapNetwork
 	images  *fakeImages
 	shares  *fakeShares
+	pool    PoolConfig
 	m       *Manager
 
 	mu     sync.Mutex
@@ -53,11 +54,20 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// newPoolWorld is a world whose Manager makes bases ahead.
+func newPoolWorld(t *testing.T, pool PoolConfig) *world {
+	w := newWorld(t)
+	w.m.Close()
+	w.pool = pool
+	w.start()
+	return w
+}
+
 // start makes a Manager over what is there; restart ends the present one first.
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.m, err = New(context.Background(), Config{Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run")},
+	w.m, err = New(context.Background(), Config{Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run"), Pool: w.pool},
 		Deps{VMs: w.vms.Reopen(), Network: w.network, Images: w.images, Shares: w.shares, Scratch: fakeScratch{w.failing}})
 	if err != nil {
 		w.t.Fatal(err)

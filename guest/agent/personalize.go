@@ -20,7 +20,7 @@ import (
 var machineID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // Personalize makes a VM, perhaps a clone of another, its own machine.
-func (a *Agent) Personalize(_ context.Context, req *api.PersonalizeRequest) (*api.PersonalizeResponse, error) {
+func (a *Agent) Personalize(ctx context.Context, req *api.PersonalizeRequest) (*api.PersonalizeResponse, error) {
 	if n := len(req.Entropy); n < 32 || n > 512 {
 		return nil, status.Errorf(codes.InvalidArgument, "entropy: %d bytes, want 32 to 512", n)
 	}
@@ -33,8 +33,7 @@ func (a *Agent) Personalize(_ context.Context, req *api.PersonalizeRequest) (*ap
 	if err := seedRNG(req.Entropy); err != nil {
 		return nil, status.Errorf(codes.Internal, "seed the random number generator: %v", err)
 	}
-	tv := unix.NsecToTimeval(req.UnixNanos)
-	if err := unix.Settimeofday(&tv); err != nil {
+	if err := setClock(req.UnixNanos); err != nil {
 		return nil, status.Errorf(codes.Internal, "set the clock: %v", err)
 	}
 	if err := os.MkdirAll("/etc", 0o755); err != nil {
@@ -43,7 +42,19 @@ func (a *Agent) Personalize(_ context.Context, req *api.PersonalizeRequest) (*ap
 	if err := os.WriteFile("/etc/machine-id", []byte(req.MachineId+"\n"), 0o444); err != nil {
 		return nil, status.Errorf(codes.Internal, "write the machine id: %v", err)
 	}
+	if req.Scratch != nil {
+		a.sandbox.mu.Lock()
+		defer a.sandbox.mu.Unlock()
+		if err := a.mountScratch(ctx, req.Scratch); err != nil {
+			return nil, status.Errorf(codes.Internal, "mount the scratch disk: %v", err)
+		}
+	}
 	return &api.PersonalizeResponse{}, nil
+}
+
+func setClock(unixNanos int64) error {
+	tv := unix.NsecToTimeval(unixNanos)
+	return unix.Settimeofday(&tv)
 }
 
 // seedRNG credits entropy to the kernel's pool and makes its generator use it

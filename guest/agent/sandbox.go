@@ -61,6 +61,12 @@ func (a *Agent) ConfigureSandbox(ctx context.Context, req *api.ConfigureSandboxR
 		what string
 		do   func() error
 	}{
+		{"set the clock", func() error {
+			if req.UnixNanos == 0 {
+				return nil
+			}
+			return setClock(req.UnixNanos)
+		}},
 		{"mount the scratch disk", func() error { return a.mountScratch(ctx, req.Scratch) }},
 		{"set the hostname", func() error { return unix.Sethostname([]byte(req.Hostname)) }},
 		{"write the pod's files", func() error { return writeSandboxFiles(req) }},
@@ -85,6 +91,9 @@ func checkSandbox(req *api.ConfigureSandboxRequest) error {
 		if _, err := sysctlPath(name); err != nil {
 			return err
 		}
+	}
+	if req.UnixNanos < 0 {
+		return invalid("unix_nanos %d: want a time after 1970, or 0", req.UnixNanos)
 	}
 	if err := netconf.Check(req.Network); err != nil {
 		return invalid("network: %v", err)

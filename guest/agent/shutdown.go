@@ -22,8 +22,8 @@ const (
 	answerGrace = 50 * time.Millisecond
 )
 
-// Shutdown ends everything and powers the VM off.
-func (a *Agent) Shutdown(context.Context, *api.ShutdownRequest) (*api.ShutdownResponse, error) {
+// Shutdown ends everything and powers the VM off, or leaves that to the host.
+func (a *Agent) Shutdown(_ context.Context, req *api.ShutdownRequest) (*api.ShutdownResponse, error) {
 	a.mu.Lock()
 	again := a.poweringOff
 	a.poweringOff = true
@@ -34,6 +34,9 @@ func (a *Agent) Shutdown(context.Context, *api.ShutdownRequest) (*api.ShutdownRe
 	a.endContainers()
 	if err := a.shares.Close(); err != nil {
 		klog.ErrorS(err, "unmount shares")
+	}
+	if req.KeepPower {
+		return &api.ShutdownResponse{}, nil
 	}
 	unix.Sync()
 	if err := unix.Unmount(scratchDir, unix.MNT_DETACH); err != nil && err != unix.EINVAL && err != unix.ENOENT {

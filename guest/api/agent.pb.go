@@ -434,6 +434,7 @@ type PersonalizeRequest struct {
 	Entropy       []byte                 `protobuf:"bytes,1,opt,name=entropy,proto3" json:"entropy,omitempty"`                       // 32 to 512 bytes for the guest's RNG
 	UnixNanos     int64                  `protobuf:"varint,2,opt,name=unix_nanos,json=unixNanos,proto3" json:"unix_nanos,omitempty"` // the host's wall clock
 	MachineId     string                 `protobuf:"bytes,3,opt,name=machine_id,json=machineId,proto3" json:"machine_id,omitempty"`  // 32 hex digits
+	Scratch       *DiskAddress           `protobuf:"bytes,4,opt,name=scratch,proto3" json:"scratch,omitempty"`                       // if set, ConfigureSandbox's, mounted already now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -487,6 +488,13 @@ func (x *PersonalizeRequest) GetMachineId() string {
 		return x.MachineId
 	}
 	return ""
+}
+
+func (x *PersonalizeRequest) GetScratch() *DiskAddress {
+	if x != nil {
+		return x.Scratch
+	}
+	return nil
 }
 
 type PersonalizeResponse struct {
@@ -585,8 +593,9 @@ type ConfigureSandboxRequest struct {
 	Sysctls       map[string]string      `protobuf:"bytes,3,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Scratch       *DiskAddress           `protobuf:"bytes,4,opt,name=scratch,proto3" json:"scratch,omitempty"` // a formatted ext4 disk: overlay uppers, emptyDirs
 	Network       *Network               `protobuf:"bytes,5,opt,name=network,proto3" json:"network,omitempty"`
-	ShmBytes      uint64                 `protobuf:"varint,6,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`    // the pod's /dev/shm; 0: 64 MiB
-	SharedPid     bool                   `protobuf:"varint,7,opt,name=shared_pid,json=sharedPid,proto3" json:"shared_pid,omitempty"` // containers share one PID namespace of the pod
+	ShmBytes      uint64                 `protobuf:"varint,6,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`     // the pod's /dev/shm; 0: 64 MiB
+	SharedPid     bool                   `protobuf:"varint,7,opt,name=shared_pid,json=sharedPid,proto3" json:"shared_pid,omitempty"`  // containers share one PID namespace of the pod
+	UnixNanos     int64                  `protobuf:"varint,15,opt,name=unix_nanos,json=unixNanos,proto3" json:"unix_nanos,omitempty"` // the host's wall clock, set first; 0: leave the guest's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -668,6 +677,13 @@ func (x *ConfigureSandboxRequest) GetSharedPid() bool {
 		return x.SharedPid
 	}
 	return false
+}
+
+func (x *ConfigureSandboxRequest) GetUnixNanos() int64 {
+	if x != nil {
+		return x.UnixNanos
+	}
+	return 0
 }
 
 type ConfigureSandboxResponse struct {
@@ -3599,6 +3615,7 @@ func (x *PodStats) GetScratchUsedBytes() map[string]uint64 {
 
 type ShutdownRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeepPower     bool                   `protobuf:"varint,1,opt,name=keep_power,json=keepPower,proto3" json:"keep_power,omitempty"` // the host ends the VM; the scratch disk need not be written back
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3631,6 +3648,13 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ShutdownRequest) GetKeepPower() bool {
+	if x != nil {
+		return x.KeepPower
+	}
+	return false
 }
 
 type ShutdownResponse struct {
@@ -4015,19 +4039,20 @@ const file_agent_proto_rawDesc = "" +
 	"\x0ekernel_release\x18\x03 \x01(\tR\rkernelRelease\x12%\n" +
 	"\x0ekernel_version\x18\x04 \x01(\tR\rkernelVersion\x12\x17\n" +
 	"\aboot_id\x18\x05 \x01(\tR\x06bootId\x12\"\n" +
-	"\farchitecture\x18\x06 \x01(\tR\farchitecture\"l\n" +
+	"\farchitecture\x18\x06 \x01(\tR\farchitecture\"\xa5\x01\n" +
 	"\x12PersonalizeRequest\x12\x18\n" +
 	"\aentropy\x18\x01 \x01(\fR\aentropy\x12\x1d\n" +
 	"\n" +
 	"unix_nanos\x18\x02 \x01(\x03R\tunixNanos\x12\x1d\n" +
 	"\n" +
-	"machine_id\x18\x03 \x01(\tR\tmachineId\"\x15\n" +
+	"machine_id\x18\x03 \x01(\tR\tmachineId\x127\n" +
+	"\ascratch\x18\x04 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\ascratch\"\x15\n" +
 	"\x13PersonalizeResponse\"?\n" +
 	"\vDiskAddress\x12\x1e\n" +
 	"\n" +
 	"controller\x18\x01 \x01(\rR\n" +
 	"controller\x12\x10\n" +
-	"\x03lun\x18\x02 \x01(\rR\x03lun\"\x96\x03\n" +
+	"\x03lun\x18\x02 \x01(\rR\x03lun\"\xb5\x03\n" +
 	"\x17ConfigureSandboxRequest\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12'\n" +
 	"\x03dns\x18\x02 \x01(\v2\x15.paddock.guest.v1.DNSR\x03dns\x12P\n" +
@@ -4036,7 +4061,9 @@ const file_agent_proto_rawDesc = "" +
 	"\anetwork\x18\x05 \x01(\v2\x19.paddock.guest.v1.NetworkR\anetwork\x12\x1b\n" +
 	"\tshm_bytes\x18\x06 \x01(\x04R\bshmBytes\x12\x1d\n" +
 	"\n" +
-	"shared_pid\x18\a \x01(\bR\tsharedPid\x1a:\n" +
+	"shared_pid\x18\a \x01(\bR\tsharedPid\x12\x1d\n" +
+	"\n" +
+	"unix_nanos\x18\x0f \x01(\x03R\tunixNanos\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1a\n" +
@@ -4282,8 +4309,10 @@ const file_agent_proto_rawDesc = "" +
 	"\x12scratch_used_bytes\x18\a \x03(\v20.paddock.guest.v1.PodStats.ScratchUsedBytesEntryR\x10scratchUsedBytes\x1aC\n" +
 	"\x15ScratchUsedBytesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x11\n" +
-	"\x0fShutdownRequest\"\x12\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"0\n" +
+	"\x0fShutdownRequest\x12\x1d\n" +
+	"\n" +
+	"keep_power\x18\x01 \x01(\bR\tkeepPower\"\x12\n" +
 	"\x10ShutdownResponse\"\xce\x01\n" +
 	"\fStreamHeader\x125\n" +
 	"\x05stdio\x18\x01 \x01(\v2\x1d.paddock.guest.v1.StdioStreamH\x00R\x05stdio\x12H\n" +
@@ -4427,80 +4456,81 @@ var file_agent_proto_goTypes = []any{
 	nil,                              // 64: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
-	12, // 0: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	63, // 1: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	9,  // 2: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	13, // 3: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
-	14, // 4: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
-	15, // 5: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
-	21, // 6: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
-	22, // 7: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	27, // 8: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
-	0,  // 9: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
-	9,  // 10: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	23, // 11: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	24, // 12: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	25, // 13: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	26, // 14: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
-	2,  // 15: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	1,  // 16: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	9,  // 17: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	28, // 18: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	38, // 19: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	3,  // 20: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	39, // 21: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	39, // 22: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	53, // 23: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	55, // 24: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	50, // 25: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	51, // 26: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	52, // 27: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	50, // 28: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	51, // 29: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	54, // 30: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	52, // 31: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	64, // 32: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	59, // 33: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	60, // 34: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	61, // 35: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	4,  // 36: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 37: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 38: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 39: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	16, // 40: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	18, // 41: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	20, // 42: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	30, // 43: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	32, // 44: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	34, // 45: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	36, // 46: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	40, // 47: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	42, // 48: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	44, // 49: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	46, // 50: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	48, // 51: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	56, // 52: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 53: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 54: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	11, // 55: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	17, // 56: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	19, // 57: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	29, // 58: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	31, // 59: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	33, // 60: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	35, // 61: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	37, // 62: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	41, // 63: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	43, // 64: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	45, // 65: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	47, // 66: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	49, // 67: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	57, // 68: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	53, // [53:69] is the sub-list for method output_type
-	37, // [37:53] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	9,  // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	12, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
+	63, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	9,  // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	13, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
+	14, // 5: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
+	15, // 6: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
+	21, // 7: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
+	22, // 8: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
+	27, // 9: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	0,  // 10: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
+	9,  // 11: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	23, // 12: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	24, // 13: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	25, // 14: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	26, // 15: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	2,  // 16: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
+	1,  // 17: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	9,  // 18: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	28, // 19: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	38, // 20: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	3,  // 21: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	39, // 22: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	39, // 23: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	53, // 24: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	55, // 25: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	50, // 26: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	51, // 27: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	52, // 28: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	50, // 29: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	51, // 30: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	54, // 31: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	52, // 32: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	64, // 33: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	59, // 34: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	60, // 35: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	61, // 36: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	4,  // 37: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	5,  // 38: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	7,  // 39: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 40: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	16, // 41: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	18, // 42: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	20, // 43: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	30, // 44: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	32, // 45: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	34, // 46: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	36, // 47: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	40, // 48: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	42, // 49: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	44, // 50: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	46, // 51: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	48, // 52: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	56, // 53: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 54: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 55: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	11, // 56: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	17, // 57: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	19, // 58: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	29, // 59: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	31, // 60: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	33, // 61: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	35, // 62: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	37, // 63: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	41, // 64: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	43, // 65: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	45, // 66: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	47, // 67: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	49, // 68: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	57, // 69: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	54, // [54:70] is the sub-list for method output_type
+	38, // [38:54] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }

@@ -87,6 +87,9 @@ func fakeAttachment(id string, n uint32) *network.Attachment {
 			Routes: []network.Route{{
 				Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: netip.AddrFrom4([4]byte{10, 1, 0, 254}),
 			}},
+		}, {
+			Name: "net1", MAC: net.HardwareAddr{2, 0, 0, 1, hi, lo}, MTU: 1500,
+			Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 2, hi, lo}), 16)},
 		}},
 	}
 }

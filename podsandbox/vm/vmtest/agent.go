@@ -30,8 +30,11 @@ func (a *Agent) Personalize(context.Context, *api.PersonalizeRequest) (*api.Pers
 	return &api.PersonalizeResponse{}, nil
 }
 
-// Shutdown powers the VM off after the answer.
-func (a *Agent) Shutdown(context.Context, *api.ShutdownRequest) (*api.ShutdownResponse, error) {
+// Shutdown powers the VM off after the answer, unless the host is to.
+func (a *Agent) Shutdown(_ context.Context, req *api.ShutdownRequest) (*api.ShutdownResponse, error) {
+	if req.KeepPower {
+		return &api.ShutdownResponse{}, nil
+	}
 	time.AfterFunc(5*time.Millisecond, a.Guest.PowerOff) // the answer comes before the power goes
 	return &api.ShutdownResponse{}, nil
 }
