@@ -4,17 +4,14 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/moby/sys/mountinfo"
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
@@ -136,35 +133,6 @@ func unmountBelow(dir string) error {
 		}
 	}
 	return nil
-}
-
-// UpdateContainer changes a container's limits.
-func (a *Agent) UpdateContainer(ctx context.Context, req *api.UpdateContainerRequest) (*api.UpdateContainerResponse, error) {
-	c, err := a.container(req.Id)
-	if err != nil {
-		return nil, err
-	}
-	if c.init.ending() != nil {
-		return nil, wrongState("container %q has ended", c.id)
-	}
-	var resources specs.LinuxResources
-	if err := json.Unmarshal(req.Resources, &resources); err != nil {
-		return nil, invalid("resources: %v", err)
-	}
-	resources.Devices = nil
-	dir, err := os.MkdirTemp(c.dir(), "update")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "resources.json")
-	if err := writeJSON(file, &resources); err != nil {
-		return nil, err
-	}
-	if err := a.runtime.Update(ctx, dir, c.id, file); err != nil {
-		return nil, fmt.Errorf("update container %q: %w", c.id, err)
-	}
-	return &api.UpdateContainerResponse{}, nil
 }
 
 // ListContainers tells every container that was created.

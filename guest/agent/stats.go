@@ -32,7 +32,7 @@ func (a *Agent) Stats(_ context.Context, req *api.StatsRequest) (*api.StatsRespo
 	}
 	resp := &api.StatsResponse{}
 	for _, c := range wanted {
-		resp.Containers = append(resp.Containers, a.containerStats(c))
+		resp.Containers = append(resp.Containers, a.containerStats(c, req.Details))
 	}
 	if req.Pod {
 		resp.Pod = a.podStats()
@@ -40,26 +40,41 @@ func (a *Agent) Stats(_ context.Context, req *api.StatsRequest) (*api.StatsRespo
 	return resp, nil
 }
 
-func (a *Agent) containerStats(c *container) *api.ContainerStats {
+func (a *Agent) containerStats(c *container, details bool) *api.ContainerStats {
 	dir := c.cgroup()
-	io := cgroup.ReadIO(dir)
 	pids, limit := cgroup.Pids(dir)
 	used := a.sandbox.usage.get(c.id, c.writable()+"/u")
 	layer := fileSystem(scratchDir)
 	layer.UsedBytes, layer.UsedInodes = used.bytes, used.inodes
-	return &api.ContainerStats{
+	stats := &api.ContainerStats{
 		Id: c.id, UnixNanos: time.Now().UnixNano(),
-		Cpu: cgroup.CPU(dir), Memory: cgroup.Memory(dir), WritableLayer: layer,
+		Cpu: cgroup.CPU(dir), Memory: cgroup.Memory(dir), Io: cgroup.IO(dir), WritableLayer: layer,
 		Pids: pids, PidsLimit: limit,
-		ReadBytes: io.ReadBytes, WriteBytes: io.WriteBytes, ReadOps: io.ReadOps, WriteOps: io.WriteOps,
 	}
+	if details {
+		processes, _ := cgroup.Processes(dir)
+		stats.Processes = uint64(len(processes))
+		stats.FileDescriptors, stats.Sockets = cgroup.Descriptors(processes)
+		stats.OpenFilesLimit = openFilesLimit(c.init.pid())
+	}
+	return stats
+}
+
+// openFilesLimit is a process's soft limit of open files; 0 if it has none or has ended.
+func openFilesLimit(pid int) uint64 {
+	var limit unix.Rlimit
+	if pid == 0 || unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) != nil || limit.Cur == unix.RLIM_INFINITY {
+		return 0
+	}
+	return limit.Cur
 }
 
 func (a *Agent) podStats() *api.PodStats {
-	pids, _ := cgroup.Pids(boot.PodCgroup)
+	dir := boot.PodCgroup
+	pids, _ := cgroup.Pids(dir)
 	stats := &api.PodStats{
 		UnixNanos: time.Now().UnixNano(),
-		Cpu:       cgroup.CPU(boot.PodCgroup), Memory: cgroup.Memory(boot.PodCgroup), Processes: pids,
+		Cpu:       cgroup.CPU(dir), Memory: cgroup.Memory(dir), Io: cgroup.IO(dir), Processes: pids,
 		Scratch:          fileSystem(scratchDir),
 		Interfaces:       readInterfaces("/proc/net/dev"),
 		ScratchUsedBytes: map[string]uint64{},

@@ -2229,6 +2229,102 @@ func (*UpdateContainerResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
+type UpdateSandboxRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resources     []byte                 `protobuf:"bytes,1,opt,name=resources,proto3" json:"resources,omitempty"` // OCI LinuxResources (JSON) of the pod: CPU weight, quota and period, memory limit
+	Cpus          uint32                 `protobuf:"varint,2,opt,name=cpus,proto3" json:"cpus,omitempty"`          // processors to wait for; 0: none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSandboxRequest) Reset() {
+	*x = UpdateSandboxRequest{}
+	mi := &file_agent_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSandboxRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSandboxRequest) ProtoMessage() {}
+
+func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSandboxRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSandboxRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *UpdateSandboxRequest) GetResources() []byte {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *UpdateSandboxRequest) GetCpus() uint32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
+}
+
+type UpdateSandboxResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cpus          uint32                 `protobuf:"varint,1,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSandboxResponse) Reset() {
+	*x = UpdateSandboxResponse{}
+	mi := &file_agent_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSandboxResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSandboxResponse) ProtoMessage() {}
+
+func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSandboxResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSandboxResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *UpdateSandboxResponse) GetCpus() uint32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
+}
+
 type ListContainersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2237,7 +2333,7 @@ type ListContainersRequest struct {
 
 func (x *ListContainersRequest) Reset() {
 	*x = ListContainersRequest{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +2345,7 @@ func (x *ListContainersRequest) String() string {
 func (*ListContainersRequest) ProtoMessage() {}
 
 func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2358,7 @@ func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersRequest.ProtoReflect.Descriptor instead.
 func (*ListContainersRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 type ListContainersResponse struct {
@@ -2274,7 +2370,7 @@ type ListContainersResponse struct {
 
 func (x *ListContainersResponse) Reset() {
 	*x = ListContainersResponse{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2382,7 @@ func (x *ListContainersResponse) String() string {
 func (*ListContainersResponse) ProtoMessage() {}
 
 func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2395,7 @@ func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersResponse.ProtoReflect.Descriptor instead.
 func (*ListContainersResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListContainersResponse) GetContainers() []*ContainerState {
@@ -2322,7 +2418,7 @@ type ContainerState struct {
 
 func (x *ContainerState) Reset() {
 	*x = ContainerState{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2430,7 @@ func (x *ContainerState) String() string {
 func (*ContainerState) ProtoMessage() {}
 
 func (x *ContainerState) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2443,7 @@ func (x *ContainerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerState.ProtoReflect.Descriptor instead.
 func (*ContainerState) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ContainerState) GetId() string {
@@ -2397,7 +2493,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2505,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2518,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Exit) GetCode() uint32 {
@@ -2468,7 +2564,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2576,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2589,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExecRequest) GetContainerId() string {
@@ -2554,7 +2650,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +2662,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +2675,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExecResponse) GetPid() uint32 {
@@ -2601,7 +2697,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2709,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2722,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SignalProcessRequest) GetContainerId() string {
@@ -2665,7 +2761,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2677,7 +2773,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2690,7 +2786,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type WaitProcessRequest struct {
@@ -2704,7 +2800,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +2812,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +2825,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WaitProcessRequest) GetContainerId() string {
@@ -2762,7 +2858,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +2870,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +2883,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WaitProcessResponse) GetExit() *Exit {
@@ -2809,7 +2905,7 @@ type ResizeTerminalRequest struct {
 
 func (x *ResizeTerminalRequest) Reset() {
 	*x = ResizeTerminalRequest{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2821,7 +2917,7 @@ func (x *ResizeTerminalRequest) String() string {
 func (*ResizeTerminalRequest) ProtoMessage() {}
 
 func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2834,7 +2930,7 @@ func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ResizeTerminalRequest) GetContainerId() string {
@@ -2873,7 +2969,7 @@ type ResizeTerminalResponse struct {
 
 func (x *ResizeTerminalResponse) Reset() {
 	*x = ResizeTerminalResponse{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +2981,7 @@ func (x *ResizeTerminalResponse) String() string {
 func (*ResizeTerminalResponse) ProtoMessage() {}
 
 func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,20 +2994,21 @@ func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ContainerIds  []string               `protobuf:"bytes,1,rep,name=container_ids,json=containerIds,proto3" json:"container_ids,omitempty"`
+	ContainerIds  []string               `protobuf:"bytes,1,rep,name=container_ids,json=containerIds,proto3" json:"container_ids,omitempty"` // empty: all
 	Pod           bool                   `protobuf:"varint,2,opt,name=pod,proto3" json:"pod,omitempty"`
+	Details       bool                   `protobuf:"varint,3,opt,name=details,proto3" json:"details,omitempty"` // also what has to be counted: ContainerStats.processes and what follows it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3020,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3033,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *StatsRequest) GetContainerIds() []string {
@@ -2953,6 +3050,13 @@ func (x *StatsRequest) GetPod() bool {
 	return false
 }
 
+func (x *StatsRequest) GetDetails() bool {
+	if x != nil {
+		return x.Details
+	}
+	return false
+}
+
 type StatsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Containers    []*ContainerStats      `protobuf:"bytes,1,rep,name=containers,proto3" json:"containers,omitempty"`
@@ -2963,7 +3067,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3079,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3092,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3005,6 +3109,128 @@ func (x *StatsResponse) GetPod() *PodStats {
 	return nil
 }
 
+// Pressure is how long tasks waited for a resource.
+type Pressure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Some          *Stall                 `protobuf:"bytes,1,opt,name=some,proto3" json:"some,omitempty"` // at least one task
+	Full          *Stall                 `protobuf:"bytes,2,opt,name=full,proto3" json:"full,omitempty"` // all of them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pressure) Reset() {
+	*x = Pressure{}
+	mi := &file_agent_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pressure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pressure) ProtoMessage() {}
+
+func (x *Pressure) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
+func (*Pressure) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Pressure) GetSome() *Stall {
+	if x != nil {
+		return x.Some
+	}
+	return nil
+}
+
+func (x *Pressure) GetFull() *Stall {
+	if x != nil {
+		return x.Full
+	}
+	return nil
+}
+
+type Stall struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	TotalNanos uint64                 `protobuf:"varint,1,opt,name=total_nanos,json=totalNanos,proto3" json:"total_nanos,omitempty"`
+	// Averages over 10, 60 and 300 seconds, in hundredths of a percent.
+	Avg10         uint32 `protobuf:"varint,2,opt,name=avg10,proto3" json:"avg10,omitempty"`
+	Avg60         uint32 `protobuf:"varint,3,opt,name=avg60,proto3" json:"avg60,omitempty"`
+	Avg300        uint32 `protobuf:"varint,4,opt,name=avg300,proto3" json:"avg300,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stall) Reset() {
+	*x = Stall{}
+	mi := &file_agent_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stall) ProtoMessage() {}
+
+func (x *Stall) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stall.ProtoReflect.Descriptor instead.
+func (*Stall) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Stall) GetTotalNanos() uint64 {
+	if x != nil {
+		return x.TotalNanos
+	}
+	return 0
+}
+
+func (x *Stall) GetAvg10() uint32 {
+	if x != nil {
+		return x.Avg10
+	}
+	return 0
+}
+
+func (x *Stall) GetAvg60() uint32 {
+	if x != nil {
+		return x.Avg60
+	}
+	return 0
+}
+
+func (x *Stall) GetAvg300() uint32 {
+	if x != nil {
+		return x.Avg300
+	}
+	return 0
+}
+
 type CPUStats struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	UsageNanos       uint64                 `protobuf:"varint,1,opt,name=usage_nanos,json=usageNanos,proto3" json:"usage_nanos,omitempty"`
@@ -3013,13 +3239,14 @@ type CPUStats struct {
 	Periods          uint64                 `protobuf:"varint,4,opt,name=periods,proto3" json:"periods,omitempty"`
 	ThrottledPeriods uint64                 `protobuf:"varint,5,opt,name=throttled_periods,json=throttledPeriods,proto3" json:"throttled_periods,omitempty"`
 	ThrottledNanos   uint64                 `protobuf:"varint,6,opt,name=throttled_nanos,json=throttledNanos,proto3" json:"throttled_nanos,omitempty"`
+	Pressure         *Pressure              `protobuf:"bytes,7,opt,name=pressure,proto3" json:"pressure,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CPUStats) Reset() {
 	*x = CPUStats{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3258,7 @@ func (x *CPUStats) String() string {
 func (*CPUStats) ProtoMessage() {}
 
 func (x *CPUStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3271,7 @@ func (x *CPUStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStats.ProtoReflect.Descriptor instead.
 func (*CPUStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CPUStats) GetUsageNanos() uint64 {
@@ -3089,24 +3316,39 @@ func (x *CPUStats) GetThrottledNanos() uint64 {
 	return 0
 }
 
+func (x *CPUStats) GetPressure() *Pressure {
+	if x != nil {
+		return x.Pressure
+	}
+	return nil
+}
+
 type MemoryStats struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	UsageBytes      uint64                 `protobuf:"varint,1,opt,name=usage_bytes,json=usageBytes,proto3" json:"usage_bytes,omitempty"`
-	WorkingSetBytes uint64                 `protobuf:"varint,2,opt,name=working_set_bytes,json=workingSetBytes,proto3" json:"working_set_bytes,omitempty"` // usage - inactive_file
-	RssBytes        uint64                 `protobuf:"varint,3,opt,name=rss_bytes,json=rssBytes,proto3" json:"rss_bytes,omitempty"`                        // anon
-	CacheBytes      uint64                 `protobuf:"varint,4,opt,name=cache_bytes,json=cacheBytes,proto3" json:"cache_bytes,omitempty"`
-	SwapBytes       uint64                 `protobuf:"varint,5,opt,name=swap_bytes,json=swapBytes,proto3" json:"swap_bytes,omitempty"`
-	PageFaults      uint64                 `protobuf:"varint,6,opt,name=page_faults,json=pageFaults,proto3" json:"page_faults,omitempty"`
-	MajorPageFaults uint64                 `protobuf:"varint,7,opt,name=major_page_faults,json=majorPageFaults,proto3" json:"major_page_faults,omitempty"`
-	LimitBytes      uint64                 `protobuf:"varint,8,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"` // 0: none
-	OomKills        uint64                 `protobuf:"varint,9,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	UsageBytes         uint64                 `protobuf:"varint,1,opt,name=usage_bytes,json=usageBytes,proto3" json:"usage_bytes,omitempty"`
+	WorkingSetBytes    uint64                 `protobuf:"varint,2,opt,name=working_set_bytes,json=workingSetBytes,proto3" json:"working_set_bytes,omitempty"` // usage - inactive_file
+	RssBytes           uint64                 `protobuf:"varint,3,opt,name=rss_bytes,json=rssBytes,proto3" json:"rss_bytes,omitempty"`                        // anon
+	CacheBytes         uint64                 `protobuf:"varint,4,opt,name=cache_bytes,json=cacheBytes,proto3" json:"cache_bytes,omitempty"`
+	SwapBytes          uint64                 `protobuf:"varint,5,opt,name=swap_bytes,json=swapBytes,proto3" json:"swap_bytes,omitempty"`
+	PageFaults         uint64                 `protobuf:"varint,6,opt,name=page_faults,json=pageFaults,proto3" json:"page_faults,omitempty"`
+	MajorPageFaults    uint64                 `protobuf:"varint,7,opt,name=major_page_faults,json=majorPageFaults,proto3" json:"major_page_faults,omitempty"`
+	LimitBytes         uint64                 `protobuf:"varint,8,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"` // 0: none
+	OomKills           uint64                 `protobuf:"varint,9,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
+	PeakBytes          uint64                 `protobuf:"varint,10,opt,name=peak_bytes,json=peakBytes,proto3" json:"peak_bytes,omitempty"` // the most it ever used
+	KernelBytes        uint64                 `protobuf:"varint,11,opt,name=kernel_bytes,json=kernelBytes,proto3" json:"kernel_bytes,omitempty"`
+	MappedFileBytes    uint64                 `protobuf:"varint,12,opt,name=mapped_file_bytes,json=mappedFileBytes,proto3" json:"mapped_file_bytes,omitempty"`
+	ActiveFileBytes    uint64                 `protobuf:"varint,13,opt,name=active_file_bytes,json=activeFileBytes,proto3" json:"active_file_bytes,omitempty"`
+	InactiveFileBytes  uint64                 `protobuf:"varint,14,opt,name=inactive_file_bytes,json=inactiveFileBytes,proto3" json:"inactive_file_bytes,omitempty"`
+	LimitHits          uint64                 `protobuf:"varint,15,opt,name=limit_hits,json=limitHits,proto3" json:"limit_hits,omitempty"` // how often the limit stopped an allocation
+	SwapAvailableBytes uint64                 `protobuf:"varint,16,opt,name=swap_available_bytes,json=swapAvailableBytes,proto3" json:"swap_available_bytes,omitempty"`
+	Pressure           *Pressure              `protobuf:"bytes,17,opt,name=pressure,proto3" json:"pressure,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *MemoryStats) Reset() {
 	*x = MemoryStats{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3118,7 +3360,7 @@ func (x *MemoryStats) String() string {
 func (*MemoryStats) ProtoMessage() {}
 
 func (x *MemoryStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3131,7 +3373,7 @@ func (x *MemoryStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStats.ProtoReflect.Descriptor instead.
 func (*MemoryStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MemoryStats) GetUsageBytes() uint64 {
@@ -3197,6 +3439,62 @@ func (x *MemoryStats) GetOomKills() uint64 {
 	return 0
 }
 
+func (x *MemoryStats) GetPeakBytes() uint64 {
+	if x != nil {
+		return x.PeakBytes
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetKernelBytes() uint64 {
+	if x != nil {
+		return x.KernelBytes
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetMappedFileBytes() uint64 {
+	if x != nil {
+		return x.MappedFileBytes
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetActiveFileBytes() uint64 {
+	if x != nil {
+		return x.ActiveFileBytes
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetInactiveFileBytes() uint64 {
+	if x != nil {
+		return x.InactiveFileBytes
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetLimitHits() uint64 {
+	if x != nil {
+		return x.LimitHits
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetSwapAvailableBytes() uint64 {
+	if x != nil {
+		return x.SwapAvailableBytes
+	}
+	return 0
+}
+
+func (x *MemoryStats) GetPressure() *Pressure {
+	if x != nil {
+		return x.Pressure
+	}
+	return nil
+}
+
 type FilesystemStats struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	UsedBytes      uint64                 `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
@@ -3211,7 +3509,7 @@ type FilesystemStats struct {
 
 func (x *FilesystemStats) Reset() {
 	*x = FilesystemStats{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3223,7 +3521,7 @@ func (x *FilesystemStats) String() string {
 func (*FilesystemStats) ProtoMessage() {}
 
 func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3236,7 +3534,7 @@ func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesystemStats.ProtoReflect.Descriptor instead.
 func (*FilesystemStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FilesystemStats) GetUsedBytes() uint64 {
@@ -3281,6 +3579,143 @@ func (x *FilesystemStats) GetFreeInodes() uint64 {
 	return 0
 }
 
+// DeviceIO is what was read from and written to one block device.
+type DeviceIO struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Major         uint32                 `protobuf:"varint,1,opt,name=major,proto3" json:"major,omitempty"`
+	Minor         uint32                 `protobuf:"varint,2,opt,name=minor,proto3" json:"minor,omitempty"`
+	ReadBytes     uint64                 `protobuf:"varint,3,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	WriteBytes    uint64                 `protobuf:"varint,4,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"`
+	ReadOps       uint64                 `protobuf:"varint,5,opt,name=read_ops,json=readOps,proto3" json:"read_ops,omitempty"`
+	WriteOps      uint64                 `protobuf:"varint,6,opt,name=write_ops,json=writeOps,proto3" json:"write_ops,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceIO) Reset() {
+	*x = DeviceIO{}
+	mi := &file_agent_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceIO) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceIO) ProtoMessage() {}
+
+func (x *DeviceIO) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceIO.ProtoReflect.Descriptor instead.
+func (*DeviceIO) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *DeviceIO) GetMajor() uint32 {
+	if x != nil {
+		return x.Major
+	}
+	return 0
+}
+
+func (x *DeviceIO) GetMinor() uint32 {
+	if x != nil {
+		return x.Minor
+	}
+	return 0
+}
+
+func (x *DeviceIO) GetReadBytes() uint64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
+func (x *DeviceIO) GetWriteBytes() uint64 {
+	if x != nil {
+		return x.WriteBytes
+	}
+	return 0
+}
+
+func (x *DeviceIO) GetReadOps() uint64 {
+	if x != nil {
+		return x.ReadOps
+	}
+	return 0
+}
+
+func (x *DeviceIO) GetWriteOps() uint64 {
+	if x != nil {
+		return x.WriteOps
+	}
+	return 0
+}
+
+type IOStats struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Devices       []*DeviceIO            `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	Pressure      *Pressure              `protobuf:"bytes,2,opt,name=pressure,proto3" json:"pressure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IOStats) Reset() {
+	*x = IOStats{}
+	mi := &file_agent_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IOStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IOStats) ProtoMessage() {}
+
+func (x *IOStats) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IOStats.ProtoReflect.Descriptor instead.
+func (*IOStats) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *IOStats) GetDevices() []*DeviceIO {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *IOStats) GetPressure() *Pressure {
+	if x != nil {
+		return x.Pressure
+	}
+	return nil
+}
+
 type ContainerStats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -3288,19 +3723,21 @@ type ContainerStats struct {
 	Cpu           *CPUStats              `protobuf:"bytes,3,opt,name=cpu,proto3" json:"cpu,omitempty"`
 	Memory        *MemoryStats           `protobuf:"bytes,4,opt,name=memory,proto3" json:"memory,omitempty"`
 	WritableLayer *FilesystemStats       `protobuf:"bytes,5,opt,name=writable_layer,json=writableLayer,proto3" json:"writable_layer,omitempty"`
-	Pids          uint64                 `protobuf:"varint,6,opt,name=pids,proto3" json:"pids,omitempty"`
-	PidsLimit     uint64                 `protobuf:"varint,7,opt,name=pids_limit,json=pidsLimit,proto3" json:"pids_limit,omitempty"`
-	ReadBytes     uint64                 `protobuf:"varint,8,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
-	WriteBytes    uint64                 `protobuf:"varint,9,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"`
-	ReadOps       uint64                 `protobuf:"varint,10,opt,name=read_ops,json=readOps,proto3" json:"read_ops,omitempty"`
-	WriteOps      uint64                 `protobuf:"varint,11,opt,name=write_ops,json=writeOps,proto3" json:"write_ops,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Pids          uint64                 `protobuf:"varint,6,opt,name=pids,proto3" json:"pids,omitempty"`                            // processes and threads
+	PidsLimit     uint64                 `protobuf:"varint,7,opt,name=pids_limit,json=pidsLimit,proto3" json:"pids_limit,omitempty"` // 0: none
+	Io            *IOStats               `protobuf:"bytes,12,opt,name=io,proto3" json:"io,omitempty"`
+	// Only with details:
+	Processes       uint64 `protobuf:"varint,13,opt,name=processes,proto3" json:"processes,omitempty"`
+	FileDescriptors uint64 `protobuf:"varint,14,opt,name=file_descriptors,json=fileDescriptors,proto3" json:"file_descriptors,omitempty"`
+	Sockets         uint64 `protobuf:"varint,15,opt,name=sockets,proto3" json:"sockets,omitempty"`
+	OpenFilesLimit  uint64 `protobuf:"varint,16,opt,name=open_files_limit,json=openFilesLimit,proto3" json:"open_files_limit,omitempty"` // init's soft limit; 0: none, or not known
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3749,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3762,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ContainerStats) GetId() string {
@@ -3377,30 +3814,37 @@ func (x *ContainerStats) GetPidsLimit() uint64 {
 	return 0
 }
 
-func (x *ContainerStats) GetReadBytes() uint64 {
+func (x *ContainerStats) GetIo() *IOStats {
 	if x != nil {
-		return x.ReadBytes
+		return x.Io
+	}
+	return nil
+}
+
+func (x *ContainerStats) GetProcesses() uint64 {
+	if x != nil {
+		return x.Processes
 	}
 	return 0
 }
 
-func (x *ContainerStats) GetWriteBytes() uint64 {
+func (x *ContainerStats) GetFileDescriptors() uint64 {
 	if x != nil {
-		return x.WriteBytes
+		return x.FileDescriptors
 	}
 	return 0
 }
 
-func (x *ContainerStats) GetReadOps() uint64 {
+func (x *ContainerStats) GetSockets() uint64 {
 	if x != nil {
-		return x.ReadOps
+		return x.Sockets
 	}
 	return 0
 }
 
-func (x *ContainerStats) GetWriteOps() uint64 {
+func (x *ContainerStats) GetOpenFilesLimit() uint64 {
 	if x != nil {
-		return x.WriteOps
+		return x.OpenFilesLimit
 	}
 	return 0
 }
@@ -3422,7 +3866,7 @@ type InterfaceStats struct {
 
 func (x *InterfaceStats) Reset() {
 	*x = InterfaceStats{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3434,7 +3878,7 @@ func (x *InterfaceStats) String() string {
 func (*InterfaceStats) ProtoMessage() {}
 
 func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3891,7 @@ func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStats.ProtoReflect.Descriptor instead.
 func (*InterfaceStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *InterfaceStats) GetName() string {
@@ -3519,16 +3963,17 @@ type PodStats struct {
 	Cpu              *CPUStats              `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
 	Memory           *MemoryStats           `protobuf:"bytes,3,opt,name=memory,proto3" json:"memory,omitempty"`
 	Interfaces       []*InterfaceStats      `protobuf:"bytes,4,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
-	Processes        uint64                 `protobuf:"varint,5,opt,name=processes,proto3" json:"processes,omitempty"`
+	Processes        uint64                 `protobuf:"varint,5,opt,name=processes,proto3" json:"processes,omitempty"` // and threads
 	Scratch          *FilesystemStats       `protobuf:"bytes,6,opt,name=scratch,proto3" json:"scratch,omitempty"`
 	ScratchUsedBytes map[string]uint64      `protobuf:"bytes,7,rep,name=scratch_used_bytes,json=scratchUsedBytes,proto3" json:"scratch_used_bytes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by ScratchSource.name, for emptyDir usage
+	Io               *IOStats               `protobuf:"bytes,8,opt,name=io,proto3" json:"io,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *PodStats) Reset() {
 	*x = PodStats{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3540,7 +3985,7 @@ func (x *PodStats) String() string {
 func (*PodStats) ProtoMessage() {}
 
 func (x *PodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3553,7 +3998,7 @@ func (x *PodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStats.ProtoReflect.Descriptor instead.
 func (*PodStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PodStats) GetUnixNanos() int64 {
@@ -3605,6 +4050,13 @@ func (x *PodStats) GetScratchUsedBytes() map[string]uint64 {
 	return nil
 }
 
+func (x *PodStats) GetIo() *IOStats {
+	if x != nil {
+		return x.Io
+	}
+	return nil
+}
+
 type ShutdownRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	KeepPower     bool                   `protobuf:"varint,1,opt,name=keep_power,json=keepPower,proto3" json:"keep_power,omitempty"` // the host ends the VM; the scratch disk need not be written back
@@ -3614,7 +4066,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3626,7 +4078,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3639,7 +4091,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ShutdownRequest) GetKeepPower() bool {
@@ -3657,7 +4109,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +4121,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +4134,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 // StreamHeader opens a connection on the stream port: u16 big-endian length, then this message.
@@ -3700,7 +4152,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3712,7 +4164,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3725,7 +4177,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *StreamHeader) GetKind() isStreamHeader_Kind {
@@ -3808,7 +4260,7 @@ type StdioStream struct {
 
 func (x *StdioStream) Reset() {
 	*x = StdioStream{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3820,7 +4272,7 @@ func (x *StdioStream) String() string {
 func (*StdioStream) ProtoMessage() {}
 
 func (x *StdioStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3833,7 +4285,7 @@ func (x *StdioStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdioStream.ProtoReflect.Descriptor instead.
 func (*StdioStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StdioStream) GetContainerId() string {
@@ -3874,7 +4326,7 @@ type PortForwardStream struct {
 
 func (x *PortForwardStream) Reset() {
 	*x = PortForwardStream{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3886,7 +4338,7 @@ func (x *PortForwardStream) String() string {
 func (*PortForwardStream) ProtoMessage() {}
 
 func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3899,7 +4351,7 @@ func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortForwardStream.ProtoReflect.Descriptor instead.
 func (*PortForwardStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PortForwardStream) GetPort() uint32 {
@@ -3920,7 +4372,7 @@ type ShareStream struct {
 
 func (x *ShareStream) Reset() {
 	*x = ShareStream{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3932,7 +4384,7 @@ func (x *ShareStream) String() string {
 func (*ShareStream) ProtoMessage() {}
 
 func (x *ShareStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3945,7 +4397,7 @@ func (x *ShareStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareStream.ProtoReflect.Descriptor instead.
 func (*ShareStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ShareStream) GetShareId() string {
@@ -3967,7 +4419,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3979,7 +4431,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3992,7 +4444,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *StreamReply) GetCode() uint32 {
@@ -4168,7 +4620,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x16UpdateContainerRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tresources\x18\x02 \x01(\fR\tresources\"\x19\n" +
-	"\x17UpdateContainerResponse\"\x17\n" +
+	"\x17UpdateContainerResponse\"H\n" +
+	"\x14UpdateSandboxRequest\x12\x1c\n" +
+	"\tresources\x18\x01 \x01(\fR\tresources\x12\x12\n" +
+	"\x04cpus\x18\x02 \x01(\rR\x04cpus\"+\n" +
+	"\x15UpdateSandboxResponse\x12\x12\n" +
+	"\x04cpus\x18\x01 \x01(\rR\x04cpus\"\x17\n" +
 	"\x15ListContainersRequest\"Z\n" +
 	"\x16ListContainersResponse\x12@\n" +
 	"\n" +
@@ -4213,15 +4670,25 @@ const file_agent_proto_rawDesc = "" +
 	"\aexec_id\x18\x02 \x01(\tR\x06execId\x12\x14\n" +
 	"\x05width\x18\x03 \x01(\rR\x05width\x12\x16\n" +
 	"\x06height\x18\x04 \x01(\rR\x06height\"\x18\n" +
-	"\x16ResizeTerminalResponse\"E\n" +
+	"\x16ResizeTerminalResponse\"_\n" +
 	"\fStatsRequest\x12#\n" +
 	"\rcontainer_ids\x18\x01 \x03(\tR\fcontainerIds\x12\x10\n" +
-	"\x03pod\x18\x02 \x01(\bR\x03pod\"\x7f\n" +
+	"\x03pod\x18\x02 \x01(\bR\x03pod\x12\x18\n" +
+	"\adetails\x18\x03 \x01(\bR\adetails\"\x7f\n" +
 	"\rStatsResponse\x12@\n" +
 	"\n" +
 	"containers\x18\x01 \x03(\v2 .paddock.guest.v1.ContainerStatsR\n" +
 	"containers\x12,\n" +
-	"\x03pod\x18\x02 \x01(\v2\x1a.paddock.guest.v1.PodStatsR\x03pod\"\xdd\x01\n" +
+	"\x03pod\x18\x02 \x01(\v2\x1a.paddock.guest.v1.PodStatsR\x03pod\"d\n" +
+	"\bPressure\x12+\n" +
+	"\x04some\x18\x01 \x01(\v2\x17.paddock.guest.v1.StallR\x04some\x12+\n" +
+	"\x04full\x18\x02 \x01(\v2\x17.paddock.guest.v1.StallR\x04full\"l\n" +
+	"\x05Stall\x12\x1f\n" +
+	"\vtotal_nanos\x18\x01 \x01(\x04R\n" +
+	"totalNanos\x12\x14\n" +
+	"\x05avg10\x18\x02 \x01(\rR\x05avg10\x12\x14\n" +
+	"\x05avg60\x18\x03 \x01(\rR\x05avg60\x12\x16\n" +
+	"\x06avg300\x18\x04 \x01(\rR\x06avg300\"\x95\x02\n" +
 	"\bCPUStats\x12\x1f\n" +
 	"\vusage_nanos\x18\x01 \x01(\x04R\n" +
 	"usageNanos\x12\x1d\n" +
@@ -4230,7 +4697,8 @@ const file_agent_proto_rawDesc = "" +
 	"\fsystem_nanos\x18\x03 \x01(\x04R\vsystemNanos\x12\x18\n" +
 	"\aperiods\x18\x04 \x01(\x04R\aperiods\x12+\n" +
 	"\x11throttled_periods\x18\x05 \x01(\x04R\x10throttledPeriods\x12'\n" +
-	"\x0fthrottled_nanos\x18\x06 \x01(\x04R\x0ethrottledNanos\"\xc2\x02\n" +
+	"\x0fthrottled_nanos\x18\x06 \x01(\x04R\x0ethrottledNanos\x126\n" +
+	"\bpressure\x18\a \x01(\v2\x1a.paddock.guest.v1.PressureR\bpressure\"\x95\x05\n" +
 	"\vMemoryStats\x12\x1f\n" +
 	"\vusage_bytes\x18\x01 \x01(\x04R\n" +
 	"usageBytes\x12*\n" +
@@ -4245,7 +4713,18 @@ const file_agent_proto_rawDesc = "" +
 	"\x11major_page_faults\x18\a \x01(\x04R\x0fmajorPageFaults\x12\x1f\n" +
 	"\vlimit_bytes\x18\b \x01(\x04R\n" +
 	"limitBytes\x12\x1b\n" +
-	"\toom_kills\x18\t \x01(\x04R\boomKills\"\xda\x01\n" +
+	"\toom_kills\x18\t \x01(\x04R\boomKills\x12\x1d\n" +
+	"\n" +
+	"peak_bytes\x18\n" +
+	" \x01(\x04R\tpeakBytes\x12!\n" +
+	"\fkernel_bytes\x18\v \x01(\x04R\vkernelBytes\x12*\n" +
+	"\x11mapped_file_bytes\x18\f \x01(\x04R\x0fmappedFileBytes\x12*\n" +
+	"\x11active_file_bytes\x18\r \x01(\x04R\x0factiveFileBytes\x12.\n" +
+	"\x13inactive_file_bytes\x18\x0e \x01(\x04R\x11inactiveFileBytes\x12\x1d\n" +
+	"\n" +
+	"limit_hits\x18\x0f \x01(\x04R\tlimitHits\x120\n" +
+	"\x14swap_available_bytes\x18\x10 \x01(\x04R\x12swapAvailableBytes\x126\n" +
+	"\bpressure\x18\x11 \x01(\v2\x1a.paddock.guest.v1.PressureR\bpressure\"\xda\x01\n" +
 	"\x0fFilesystemStats\x12\x1d\n" +
 	"\n" +
 	"used_bytes\x18\x01 \x01(\x04R\tusedBytes\x12\x1f\n" +
@@ -4255,7 +4734,19 @@ const file_agent_proto_rawDesc = "" +
 	"\x0favailable_bytes\x18\x04 \x01(\x04R\x0eavailableBytes\x12\x16\n" +
 	"\x06inodes\x18\x05 \x01(\x04R\x06inodes\x12\x1f\n" +
 	"\vfree_inodes\x18\x06 \x01(\x04R\n" +
-	"freeInodes\"\x99\x03\n" +
+	"freeInodes\"\xae\x01\n" +
+	"\bDeviceIO\x12\x14\n" +
+	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\x03 \x01(\x04R\treadBytes\x12\x1f\n" +
+	"\vwrite_bytes\x18\x04 \x01(\x04R\n" +
+	"writeBytes\x12\x19\n" +
+	"\bread_ops\x18\x05 \x01(\x04R\areadOps\x12\x1b\n" +
+	"\twrite_ops\x18\x06 \x01(\x04R\bwriteOps\"w\n" +
+	"\aIOStats\x124\n" +
+	"\adevices\x18\x01 \x03(\v2\x1a.paddock.guest.v1.DeviceIOR\adevices\x126\n" +
+	"\bpressure\x18\x02 \x01(\v2\x1a.paddock.guest.v1.PressureR\bpressure\"\xdf\x03\n" +
 	"\x0eContainerStats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -4265,14 +4756,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x0ewritable_layer\x18\x05 \x01(\v2!.paddock.guest.v1.FilesystemStatsR\rwritableLayer\x12\x12\n" +
 	"\x04pids\x18\x06 \x01(\x04R\x04pids\x12\x1d\n" +
 	"\n" +
-	"pids_limit\x18\a \x01(\x04R\tpidsLimit\x12\x1d\n" +
-	"\n" +
-	"read_bytes\x18\b \x01(\x04R\treadBytes\x12\x1f\n" +
-	"\vwrite_bytes\x18\t \x01(\x04R\n" +
-	"writeBytes\x12\x19\n" +
-	"\bread_ops\x18\n" +
-	" \x01(\x04R\areadOps\x12\x1b\n" +
-	"\twrite_ops\x18\v \x01(\x04R\bwriteOps\"\x90\x02\n" +
+	"pids_limit\x18\a \x01(\x04R\tpidsLimit\x12)\n" +
+	"\x02io\x18\f \x01(\v2\x19.paddock.guest.v1.IOStatsR\x02io\x12\x1c\n" +
+	"\tprocesses\x18\r \x01(\x04R\tprocesses\x12)\n" +
+	"\x10file_descriptors\x18\x0e \x01(\x04R\x0ffileDescriptors\x12\x18\n" +
+	"\asockets\x18\x0f \x01(\x04R\asockets\x12(\n" +
+	"\x10open_files_limit\x18\x10 \x01(\x04R\x0eopenFilesLimitJ\x04\b\b\x10\f\"\x90\x02\n" +
 	"\x0eInterfaceStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\brx_bytes\x18\x02 \x01(\x04R\arxBytes\x12\x1b\n" +
@@ -4286,7 +4775,7 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"rx_dropped\x18\b \x01(\x04R\trxDropped\x12\x1d\n" +
 	"\n" +
-	"tx_dropped\x18\t \x01(\x04R\ttxDropped\"\xd0\x03\n" +
+	"tx_dropped\x18\t \x01(\x04R\ttxDropped\"\xfb\x03\n" +
 	"\bPodStats\x12\x1d\n" +
 	"\n" +
 	"unix_nanos\x18\x01 \x01(\x03R\tunixNanos\x12,\n" +
@@ -4297,7 +4786,8 @@ const file_agent_proto_rawDesc = "" +
 	"interfaces\x12\x1c\n" +
 	"\tprocesses\x18\x05 \x01(\x04R\tprocesses\x12;\n" +
 	"\ascratch\x18\x06 \x01(\v2!.paddock.guest.v1.FilesystemStatsR\ascratch\x12^\n" +
-	"\x12scratch_used_bytes\x18\a \x03(\v20.paddock.guest.v1.PodStats.ScratchUsedBytesEntryR\x10scratchUsedBytes\x1aC\n" +
+	"\x12scratch_used_bytes\x18\a \x03(\v20.paddock.guest.v1.PodStats.ScratchUsedBytesEntryR\x10scratchUsedBytes\x12)\n" +
+	"\x02io\x18\b \x01(\v2\x19.paddock.guest.v1.IOStatsR\x02io\x1aC\n" +
 	"\x15ScratchUsedBytesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"0\n" +
@@ -4346,7 +4836,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x05Stdio\x12\x0f\n" +
 	"\vSTDIO_STDIN\x10\x00\x12\x10\n" +
 	"\fSTDIO_STDOUT\x10\x01\x12\x10\n" +
-	"\fSTDIO_STDERR\x10\x022\xe5\v\n" +
+	"\fSTDIO_STDERR\x10\x022\xc7\f\n" +
 	"\x05Agent\x12T\n" +
 	"\tHandshake\x12\".paddock.guest.v1.HandshakeRequest\x1a#.paddock.guest.v1.HandshakeResponse\x12Z\n" +
 	"\vPersonalize\x12$.paddock.guest.v1.PersonalizeRequest\x1a%.paddock.guest.v1.PersonalizeResponse\x12i\n" +
@@ -4361,7 +4851,8 @@ const file_agent_proto_rawDesc = "" +
 	"\x04Exec\x12\x1d.paddock.guest.v1.ExecRequest\x1a\x1e.paddock.guest.v1.ExecResponse\x12`\n" +
 	"\rSignalProcess\x12&.paddock.guest.v1.SignalProcessRequest\x1a'.paddock.guest.v1.SignalProcessResponse\x12Z\n" +
 	"\vWaitProcess\x12$.paddock.guest.v1.WaitProcessRequest\x1a%.paddock.guest.v1.WaitProcessResponse\x12c\n" +
-	"\x0eResizeTerminal\x12'.paddock.guest.v1.ResizeTerminalRequest\x1a(.paddock.guest.v1.ResizeTerminalResponse\x12H\n" +
+	"\x0eResizeTerminal\x12'.paddock.guest.v1.ResizeTerminalRequest\x1a(.paddock.guest.v1.ResizeTerminalResponse\x12`\n" +
+	"\rUpdateSandbox\x12&.paddock.guest.v1.UpdateSandboxRequest\x1a'.paddock.guest.v1.UpdateSandboxResponse\x12H\n" +
 	"\x05Stats\x12\x1e.paddock.guest.v1.StatsRequest\x1a\x1f.paddock.guest.v1.StatsResponse\x12Q\n" +
 	"\bShutdown\x12!.paddock.guest.v1.ShutdownRequest\x1a\".paddock.guest.v1.ShutdownResponseB.Z,github.com/paddock-run/paddock/guest/api;apib\x06proto3"
 
@@ -4378,7 +4869,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_agent_proto_goTypes = []any{
 	(PIDMode)(0),                     // 0: paddock.guest.v1.PIDMode
 	(Propagation)(0),                 // 1: paddock.guest.v1.Propagation
@@ -4416,40 +4907,46 @@ var file_agent_proto_goTypes = []any{
 	(*DeleteContainerResponse)(nil),  // 33: paddock.guest.v1.DeleteContainerResponse
 	(*UpdateContainerRequest)(nil),   // 34: paddock.guest.v1.UpdateContainerRequest
 	(*UpdateContainerResponse)(nil),  // 35: paddock.guest.v1.UpdateContainerResponse
-	(*ListContainersRequest)(nil),    // 36: paddock.guest.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),   // 37: paddock.guest.v1.ListContainersResponse
-	(*ContainerState)(nil),           // 38: paddock.guest.v1.ContainerState
-	(*Exit)(nil),                     // 39: paddock.guest.v1.Exit
-	(*ExecRequest)(nil),              // 40: paddock.guest.v1.ExecRequest
-	(*ExecResponse)(nil),             // 41: paddock.guest.v1.ExecResponse
-	(*SignalProcessRequest)(nil),     // 42: paddock.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),    // 43: paddock.guest.v1.SignalProcessResponse
-	(*WaitProcessRequest)(nil),       // 44: paddock.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),      // 45: paddock.guest.v1.WaitProcessResponse
-	(*ResizeTerminalRequest)(nil),    // 46: paddock.guest.v1.ResizeTerminalRequest
-	(*ResizeTerminalResponse)(nil),   // 47: paddock.guest.v1.ResizeTerminalResponse
-	(*StatsRequest)(nil),             // 48: paddock.guest.v1.StatsRequest
-	(*StatsResponse)(nil),            // 49: paddock.guest.v1.StatsResponse
-	(*CPUStats)(nil),                 // 50: paddock.guest.v1.CPUStats
-	(*MemoryStats)(nil),              // 51: paddock.guest.v1.MemoryStats
-	(*FilesystemStats)(nil),          // 52: paddock.guest.v1.FilesystemStats
-	(*ContainerStats)(nil),           // 53: paddock.guest.v1.ContainerStats
-	(*InterfaceStats)(nil),           // 54: paddock.guest.v1.InterfaceStats
-	(*PodStats)(nil),                 // 55: paddock.guest.v1.PodStats
-	(*ShutdownRequest)(nil),          // 56: paddock.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),         // 57: paddock.guest.v1.ShutdownResponse
-	(*StreamHeader)(nil),             // 58: paddock.guest.v1.StreamHeader
-	(*StdioStream)(nil),              // 59: paddock.guest.v1.StdioStream
-	(*PortForwardStream)(nil),        // 60: paddock.guest.v1.PortForwardStream
-	(*ShareStream)(nil),              // 61: paddock.guest.v1.ShareStream
-	(*StreamReply)(nil),              // 62: paddock.guest.v1.StreamReply
-	nil,                              // 63: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	nil,                              // 64: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	(*UpdateSandboxRequest)(nil),     // 36: paddock.guest.v1.UpdateSandboxRequest
+	(*UpdateSandboxResponse)(nil),    // 37: paddock.guest.v1.UpdateSandboxResponse
+	(*ListContainersRequest)(nil),    // 38: paddock.guest.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),   // 39: paddock.guest.v1.ListContainersResponse
+	(*ContainerState)(nil),           // 40: paddock.guest.v1.ContainerState
+	(*Exit)(nil),                     // 41: paddock.guest.v1.Exit
+	(*ExecRequest)(nil),              // 42: paddock.guest.v1.ExecRequest
+	(*ExecResponse)(nil),             // 43: paddock.guest.v1.ExecResponse
+	(*SignalProcessRequest)(nil),     // 44: paddock.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),    // 45: paddock.guest.v1.SignalProcessResponse
+	(*WaitProcessRequest)(nil),       // 46: paddock.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),      // 47: paddock.guest.v1.WaitProcessResponse
+	(*ResizeTerminalRequest)(nil),    // 48: paddock.guest.v1.ResizeTerminalRequest
+	(*ResizeTerminalResponse)(nil),   // 49: paddock.guest.v1.ResizeTerminalResponse
+	(*StatsRequest)(nil),             // 50: paddock.guest.v1.StatsRequest
+	(*StatsResponse)(nil),            // 51: paddock.guest.v1.StatsResponse
+	(*Pressure)(nil),                 // 52: paddock.guest.v1.Pressure
+	(*Stall)(nil),                    // 53: paddock.guest.v1.Stall
+	(*CPUStats)(nil),                 // 54: paddock.guest.v1.CPUStats
+	(*MemoryStats)(nil),              // 55: paddock.guest.v1.MemoryStats
+	(*FilesystemStats)(nil),          // 56: paddock.guest.v1.FilesystemStats
+	(*DeviceIO)(nil),                 // 57: paddock.guest.v1.DeviceIO
+	(*IOStats)(nil),                  // 58: paddock.guest.v1.IOStats
+	(*ContainerStats)(nil),           // 59: paddock.guest.v1.ContainerStats
+	(*InterfaceStats)(nil),           // 60: paddock.guest.v1.InterfaceStats
+	(*PodStats)(nil),                 // 61: paddock.guest.v1.PodStats
+	(*ShutdownRequest)(nil),          // 62: paddock.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 63: paddock.guest.v1.ShutdownResponse
+	(*StreamHeader)(nil),             // 64: paddock.guest.v1.StreamHeader
+	(*StdioStream)(nil),              // 65: paddock.guest.v1.StdioStream
+	(*PortForwardStream)(nil),        // 66: paddock.guest.v1.PortForwardStream
+	(*ShareStream)(nil),              // 67: paddock.guest.v1.ShareStream
+	(*StreamReply)(nil),              // 68: paddock.guest.v1.StreamReply
+	nil,                              // 69: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	nil,                              // 70: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
 	9,  // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
 	12, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	63, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	69, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
 	9,  // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
 	13, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
 	14, // 5: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
@@ -4467,61 +4964,71 @@ var file_agent_proto_depIdxs = []int32{
 	1,  // 17: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
 	9,  // 18: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
 	28, // 19: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	38, // 20: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	40, // 20: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
 	3,  // 21: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	39, // 22: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	39, // 23: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	53, // 24: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	55, // 25: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	50, // 26: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	51, // 27: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	52, // 28: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	50, // 29: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	51, // 30: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	54, // 31: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	52, // 32: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	64, // 33: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	59, // 34: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	60, // 35: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	61, // 36: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	4,  // 37: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 38: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 39: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 40: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	16, // 41: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	18, // 42: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	20, // 43: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	30, // 44: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	32, // 45: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	34, // 46: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	36, // 47: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	40, // 48: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	42, // 49: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	44, // 50: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	46, // 51: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	48, // 52: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	56, // 53: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 54: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 55: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	11, // 56: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	17, // 57: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	19, // 58: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	29, // 59: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	31, // 60: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	33, // 61: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	35, // 62: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	37, // 63: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	41, // 64: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	43, // 65: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	45, // 66: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	47, // 67: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	49, // 68: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	57, // 69: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	54, // [54:70] is the sub-list for method output_type
-	38, // [38:54] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	41, // 22: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	41, // 23: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	59, // 24: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	61, // 25: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	53, // 26: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	53, // 27: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	52, // 28: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	52, // 29: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	57, // 30: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	52, // 31: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	54, // 32: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	55, // 33: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	56, // 34: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	58, // 35: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	54, // 36: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	55, // 37: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	60, // 38: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	56, // 39: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	70, // 40: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	58, // 41: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	65, // 42: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	66, // 43: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	67, // 44: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	4,  // 45: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	5,  // 46: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	7,  // 47: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 48: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	16, // 49: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	18, // 50: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	20, // 51: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	30, // 52: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	32, // 53: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	34, // 54: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	38, // 55: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	42, // 56: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	44, // 57: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	46, // 58: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	48, // 59: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	36, // 60: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	50, // 61: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	62, // 62: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 63: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 64: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	11, // 65: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	17, // 66: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	19, // 67: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	29, // 68: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	31, // 69: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	33, // 70: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	35, // 71: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	39, // 72: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	43, // 73: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	45, // 74: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	47, // 75: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	49, // 76: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	37, // 77: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	51, // 78: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	63, // 79: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	63, // [63:80] is the sub-list for method output_type
+	46, // [46:63] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -4537,7 +5044,7 @@ func file_agent_proto_init() {
 		(*Mount_SandboxFile)(nil),
 	}
 	file_agent_proto_msgTypes[22].OneofWrappers = []any{}
-	file_agent_proto_msgTypes[53].OneofWrappers = []any{
+	file_agent_proto_msgTypes[59].OneofWrappers = []any{
 		(*StreamHeader_Stdio)(nil),
 		(*StreamHeader_PortForward)(nil),
 		(*StreamHeader_Share)(nil),
@@ -4548,7 +5055,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   60,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ type AgentService interface {
 	SignalProcess(context.Context, *SignalProcessRequest) (*SignalProcessResponse, error)
 	WaitProcess(context.Context, *WaitProcessRequest) (*WaitProcessResponse, error)
 	ResizeTerminal(context.Context, *ResizeTerminalRequest) (*ResizeTerminalResponse, error)
+	UpdateSandbox(context.Context, *UpdateSandboxRequest) (*UpdateSandboxResponse, error)
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
 }
@@ -126,6 +127,13 @@ func RegisterAgentService(srv *ttrpc.Server, svc AgentService) {
 					return nil, err
 				}
 				return svc.ResizeTerminal(ctx, &req)
+			},
+			"UpdateSandbox": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+				var req UpdateSandboxRequest
+				if err := unmarshal(&req); err != nil {
+					return nil, err
+				}
+				return svc.UpdateSandbox(ctx, &req)
 			},
 			"Stats": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 				var req StatsRequest
@@ -262,6 +270,14 @@ func (c *agentClient) WaitProcess(ctx context.Context, req *WaitProcessRequest) 
 func (c *agentClient) ResizeTerminal(ctx context.Context, req *ResizeTerminalRequest) (*ResizeTerminalResponse, error) {
 	var resp ResizeTerminalResponse
 	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "ResizeTerminal", req, &resp); err != nil {
+		return nil, err
+	}
+	return &resp, nil
+}
+
+func (c *agentClient) UpdateSandbox(ctx context.Context, req *UpdateSandboxRequest) (*UpdateSandboxResponse, error) {
+	var resp UpdateSandboxResponse
+	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "UpdateSandbox", req, &resp); err != nil {
 		return nil, err
 	}
 	return &resp, nil

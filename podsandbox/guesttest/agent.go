@@ -20,6 +20,7 @@ type Agent struct {
 
 	mu         sync.Mutex
 	configured *api.ConfigureSandboxRequest
+	updated    *api.UpdateSandboxRequest
 	shares     map[string]bool
 	containers map[string]*Container
 }
@@ -164,10 +165,37 @@ func (a *Agent) DeleteContainer(_ context.Context, r *api.DeleteContainerRequest
 	return &api.DeleteContainerResponse{}, nil
 }
 
-// UpdateContainer accepts anything.
+// UpdateContainer accepts anything, and remembers it.
 func (a *Agent) UpdateContainer(_ context.Context, r *api.UpdateContainerRequest) (*api.UpdateContainerResponse, error) {
-	_, err := a.find(r.Id)
-	return &api.UpdateContainerResponse{}, err
+	if err := a.check("UpdateContainer"); err != nil {
+		return nil, err
+	}
+	c, err := a.find(r.Id)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resources = r.Resources
+	return &api.UpdateContainerResponse{}, nil
+}
+
+// UpdateSandbox accepts anything, and remembers it.
+func (a *Agent) UpdateSandbox(_ context.Context, r *api.UpdateSandboxRequest) (*api.UpdateSandboxResponse, error) {
+	if err := a.check("UpdateSandbox"); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.updated = r
+	return &api.UpdateSandboxResponse{Cpus: r.Cpus}, nil
+}
+
+// Updated is the last UpdateSandbox; nil before any.
+func (a *Agent) Updated() *api.UpdateSandboxRequest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.updated
 }
 
 // ListContainers tells all containers.

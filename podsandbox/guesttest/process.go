@@ -20,8 +20,16 @@ type Container struct {
 	Request *api.CreateContainerRequest
 	Init    *Process
 
-	mu    sync.Mutex
-	execs map[string]*Process
+	mu        sync.Mutex
+	execs     map[string]*Process
+	resources []byte // of the last UpdateContainer
+}
+
+// Resources are those of the last UpdateContainer; nil before any.
+func (c *Container) Resources() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resources
 }
 
 // Process is one process; a test writes its output and ends it.

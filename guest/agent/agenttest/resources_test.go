@@ -138,7 +138,7 @@ func testPortForward(t *testing.T, _ *Machine, c *client.Client) {
 }
 
 func testStats(t *testing.T, _ *Machine, c *client.Client) {
-	Start(t, c, Request("st", "dd if=/dev/zero of=/big bs=1024 count=2048 2>/dev/null; echo up; sleep 1000"))
+	Start(t, c, Request("st", "dd if=/dev/zero of=/big bs=1024 count=2048 2>/dev/null; sync; echo up; sleep 1000"))
 	defer Delete(t, c, "st")
 	waitOutput(t, c, "st", "up\n")
 	limit := int64(64 << 20)
@@ -146,7 +146,7 @@ func testStats(t *testing.T, _ *Machine, c *client.Client) {
 	if _, err := c.UpdateContainer(Context(t), &api.UpdateContainerRequest{Id: "st", Resources: raw}); err != nil {
 		t.Errorf("update: %v", err)
 	}
-	resp, err := c.Stats(Context(t), &api.StatsRequest{ContainerIds: []string{"st"}, Pod: true})
+	resp, err := c.Stats(Context(t), &api.StatsRequest{ContainerIds: []string{"st"}, Pod: true, Details: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +154,61 @@ func testStats(t *testing.T, _ *Machine, c *client.Client) {
 	if s.Cpu.UsageNanos == 0 || s.Memory.UsageBytes == 0 || s.Memory.LimitBytes != 64<<20 || s.WritableLayer.UsedBytes < 2<<20 || s.Pids == 0 {
 		t.Errorf("container: %v", s)
 	}
-	if p.Cpu.UsageNanos < s.Cpu.UsageNanos || p.Scratch.CapacityBytes == 0 || p.Processes == 0 {
+	if m := s.Memory; m.PeakBytes < m.UsageBytes || m.KernelBytes == 0 || m.PageFaults == 0 {
+		t.Errorf("memory: %v", m)
+	}
+	if s.Processes == 0 || s.FileDescriptors < 3 || s.OpenFilesLimit == 0 {
+		t.Errorf("counted: %v", s)
+	}
+	if written := deviceWrites(s.Io); written < 2<<20 {
+		t.Errorf("written %d bytes: %v", written, s.Io)
+	}
+	if s.Cpu.Pressure.GetSome() == nil || s.Memory.Pressure.GetFull() == nil || s.Io.Pressure.GetSome() == nil {
+		t.Errorf("pressure: %v", s)
+	}
+	if p.Cpu.UsageNanos < s.Cpu.UsageNanos || p.Scratch.CapacityBytes == 0 || p.Processes == 0 || p.Memory.Pressure == nil || deviceWrites(p.Io) < 2<<20 {
 		t.Errorf("pod: %v", p)
+	}
+}
+
+func deviceWrites(io *api.IOStats) (sum uint64) {
+	for _, d := range io.GetDevices() {
+		sum += d.WriteBytes
+	}
+	return sum
+}
+
+func testLimits(t *testing.T, _ *Machine, c *client.Client) {
+	req := Request("lim", "head -c 16000000 /dev/zero > /held/x; echo up; sleep 1000")
+	req.Mounts = []*api.Mount{{Destination: "/held", Source: &api.Mount_Tmpfs{Tmpfs: &api.TmpfsSource{SizeBytes: 32 << 20}}}}
+	Start(t, c, req)
+	defer Delete(t, c, "lim")
+	waitOutput(t, c, "lim", "up\n")
+	limits := func(memory, quota int64) []byte {
+		raw, _ := json.Marshal(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, CPU: &specs.LinuxCPU{Quota: &quota}})
+		return raw
+	}
+	if _, err := c.UpdateContainer(Context(t), &api.UpdateContainerRequest{Id: "lim", Resources: limits(8<<20, 20000)}); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("a limit below the use: %v", err)
+	}
+	for range 2 {
+		answer, err := c.UpdateSandbox(Context(t), &api.UpdateSandboxRequest{Resources: limits(128<<20, 150000), Cpus: 1})
+		if err != nil || answer.Cpus != 1 {
+			t.Errorf("limits of the pod: %v, %v", answer, err)
+		}
+	}
+	resp, err := c.Stats(Context(t), &api.StatsRequest{Pod: true})
+	if err != nil || resp.Pod.Memory.LimitBytes != 128<<20 {
+		t.Errorf("pod: %v, %v", resp, err)
+	}
+	if _, err := c.UpdateSandbox(Context(t), &api.UpdateSandboxRequest{Resources: limits(1<<20, 0)}); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("a limit below the pod's use: %v", err)
+	}
+	if _, err := c.UpdateSandbox(Context(t), &api.UpdateSandboxRequest{Resources: []byte("{")}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("nonsense: %v", err)
+	}
+	if _, err := c.UpdateSandbox(Context(t), &api.UpdateSandboxRequest{Resources: []byte("{}")}); err != nil {
+		t.Errorf("limits taken away: %v", err)
 	}
 }
 

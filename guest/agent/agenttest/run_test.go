@@ -40,6 +40,7 @@ func TestAgent(t *testing.T) {
 		{"network", testNetwork},
 		{"port forward", testPortForward},
 		{"stats and update", testStats},
+		{"limits", testLimits},
 		{"parallel", testParallel},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, m, c) })

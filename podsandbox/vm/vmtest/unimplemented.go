@@ -64,6 +64,11 @@ func (UnimplementedAgent) UpdateContainer(context.Context, *api.UpdateContainerR
 	return nil, unimplemented("UpdateContainer")
 }
 
+// UpdateSandbox is not implemented.
+func (UnimplementedAgent) UpdateSandbox(context.Context, *api.UpdateSandboxRequest) (*api.UpdateSandboxResponse, error) {
+	return nil, unimplemented("UpdateSandbox")
+}
+
 // ListContainers is not implemented.
 func (UnimplementedAgent) ListContainers(context.Context, *api.ListContainersRequest) (*api.ListContainersResponse, error) {
 	return nil, unimplemented("ListContainers")
