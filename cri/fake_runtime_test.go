@@ -231,7 +231,7 @@ func (f *fakeRuntime) ContainerStats(ctx context.Context, id string) (*guestapi.
 	if err != nil {
 		return nil, err
 	}
-	st, err := f.SandboxStats(ctx, c.SandboxID)
+	st, err := f.SandboxStats(ctx, c.SandboxID, podsandbox.StatsUsage)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func (f *fakeRuntime) ContainerStats(ctx context.Context, id string) (*guestapi.
 	return nil, podsandbox.ErrState
 }
 
-func (f *fakeRuntime) SandboxStats(ctx context.Context, id string) (*podsandbox.SandboxStats, error) {
+func (f *fakeRuntime) SandboxStats(ctx context.Context, id string, _ podsandbox.StatsDetail) (*podsandbox.SandboxStats, error) {
 	f.mu.Lock()
 	err, hook := f.change(), f.sandboxStats
 	f.mu.Unlock()

@@ -316,10 +316,6 @@ func malformedOthers() []malformed {
 			_, err := h.pods.UpdatePodSandboxResources(ctx, &rt.UpdatePodSandboxResourcesRequest{PodSandboxId: sandboxOf(h)})
 			return err
 		}),
-		call("ListMetricDescriptors", unimplemented, "metrics", func(ctx context.Context, h *harness) error {
-			_, err := h.pods.ListMetricDescriptors(ctx, &rt.ListMetricDescriptorsRequest{})
-			return err
-		}),
 		call("PullImage nil image", bad, "image", func(ctx context.Context, h *harness) error {
 			_, err := h.images.PullImage(ctx, &rt.PullImageRequest{})
 			return err

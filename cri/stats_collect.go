@@ -3,6 +3,7 @@ package cri
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 const statsConcurrency = 16
 
 // statsCollector asks guests for their statistics. A guest that does not
-// answer in time is left out, and at most one question per pod is ever open,
-// so a stuck guest costs one goroutine however often a list is asked for.
+// answer in time is left out, and at most one question of each detail per pod is ever open,
+// so a stuck guest costs two goroutines however often a list is asked for.
 type statsCollector struct {
 	runtime podsandbox.Runtime
 	timeout time.Duration
@@ -40,7 +41,7 @@ type podSample struct {
 }
 
 // pods asks the ready ones of some sandboxes, in their order.
-func (c *statsCollector) pods(ctx context.Context, sandboxes []podsandbox.SandboxStatus) ([]podSample, error) {
+func (c *statsCollector) pods(ctx context.Context, sandboxes []podsandbox.SandboxStatus, detail podsandbox.StatsDetail) ([]podSample, error) {
 	samples := make([]podSample, len(sandboxes))
 	slots := make(chan struct{}, statsConcurrency)
 	var wg sync.WaitGroup
@@ -57,7 +58,7 @@ func (c *statsCollector) pods(ctx context.Context, sandboxes []podsandbox.Sandbo
 		wg.Add(1)
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			st, err := c.pod(ctx, sandboxes[i].ID)
+			st, err := c.pod(ctx, sandboxes[i].ID, detail)
 			if err != nil {
 				logNoStats(ctx, sandboxes[i].ID, err)
 				return
@@ -85,11 +86,12 @@ func logNoStats(ctx context.Context, id string, err error) {
 
 // pod asks one pod. The question goes on without the asker if it is in a
 // hurry: the next one may find the answer.
-func (c *statsCollector) pod(ctx context.Context, id string) (*podsandbox.SandboxStats, error) {
-	answer := c.asking.DoChan(id, func() (any, error) {
+func (c *statsCollector) pod(ctx context.Context, id string, detail podsandbox.StatsDetail) (*podsandbox.SandboxStats, error) {
+	question := fmt.Sprint(id, detail)
+	answer := c.asking.DoChan(question, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
-		return c.runtime.SandboxStats(ctx, id)
+		return c.runtime.SandboxStats(ctx, id, detail)
 	})
 	timer := time.NewTimer(c.timeout)
 	defer timer.Stop()

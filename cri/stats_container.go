@@ -59,7 +59,7 @@ func (s *Server) listContainerStats(ctx context.Context, f *runtimeapi.Container
 			wanted[c.SandboxID] = true
 		}
 	}
-	samples, err := s.stats.pods(ctx, s.sandboxesNamed(wanted))
+	samples, err := s.stats.pods(ctx, s.sandboxesNamed(wanted), podsandbox.StatsUsage)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (s *Server) PodSandboxStats(ctx context.Context, r *runtimeapi.PodSandboxSt
 	if sb.State != podsandbox.SandboxReady {
 		return nil, errorf(codes.FailedPrecondition, "pod sandbox %s is not ready: it has no statistics", sb.ID)
 	}
-	st, err := s.stats.pod(ctx, sb.ID)
+	st, err := s.stats.pod(ctx, sb.ID, podsandbox.StatsUsage)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (s *Server) listPodStats(ctx context.Context, f *runtimeapi.PodSandboxStats
 	if err != nil {
 		return nil, err
 	}
-	samples, err := s.stats.pods(ctx, selected)
+	samples, err := s.stats.pods(ctx, selected, podsandbox.StatsUsage)
 	if err != nil {
 		return nil, err
 	}

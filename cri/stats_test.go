@@ -15,14 +15,18 @@ import (
 
 // sample is a guest's answer at a time, with some CPU used.
 func sample(id string, at time.Time, cpu time.Duration) *podsandbox.SandboxStats {
-	c := &guestapi.CPUStats{UsageNanos: uint64(cpu)}
-	m := &guestapi.MemoryStats{UsageBytes: 300, WorkingSetBytes: 200, RssBytes: 100, SwapBytes: 5, LimitBytes: 1000}
+	pressure := &guestapi.Pressure{Some: &guestapi.Stall{TotalNanos: 7e9, Avg10: 1234}, Full: &guestapi.Stall{TotalNanos: 3e9}}
+	c := &guestapi.CPUStats{UsageNanos: uint64(cpu), Pressure: pressure}
+	m := &guestapi.MemoryStats{UsageBytes: 300, WorkingSetBytes: 200, RssBytes: 100, SwapBytes: 5, SwapAvailableBytes: 6, LimitBytes: 1000, OomKills: 2, PageFaults: 9, Pressure: pressure}
+	io := &guestapi.IOStats{Devices: []*guestapi.DeviceIO{{Major: 8, Minor: 16, ReadBytes: 11, WriteBytes: 12}}, Pressure: pressure}
 	return &podsandbox.SandboxStats{
-		Pod: &guestapi.PodStats{UnixNanos: at.UnixNano(), Cpu: c, Memory: m, Processes: 4, Interfaces: []*guestapi.InterfaceStats{
+		Pod: &guestapi.PodStats{UnixNanos: at.UnixNano(), Cpu: c, Memory: m, Io: io, Processes: 4, Interfaces: []*guestapi.InterfaceStats{
 			{Name: "lo", RxBytes: 9}, {Name: "net1", RxBytes: 2}, {Name: "eth0", RxBytes: 1},
 		}},
 		Containers: []*guestapi.ContainerStats{
-			{Id: id, UnixNanos: at.UnixNano(), Cpu: c, Memory: m, WritableLayer: &guestapi.FilesystemStats{UsedBytes: 10, UsedInodes: 3}},
+			{Id: id, UnixNanos: at.UnixNano(), Cpu: c, Memory: m, Io: io,
+				WritableLayer: &guestapi.FilesystemStats{UsedBytes: 10, UsedInodes: 3, CapacityBytes: 1 << 30},
+				Pids:          5, Processes: 3, FileDescriptors: 30, Sockets: 2, OpenFilesLimit: 1024},
 			{Id: "made-up", UnixNanos: at.UnixNano()},
 		},
 	}
@@ -50,21 +54,26 @@ func TestStats(t *testing.T) {
 	if st.Cpu.UsageNanoCores.GetValue() != 5e8 || st.Cpu.UsageCoreNanoSeconds.Value != 2e9 || st.Attributes.Id != c {
 		t.Errorf("%v", st)
 	}
-	if st.Memory.AvailableBytes.Value != 800 || st.Swap.SwapUsageBytes.Value != 5 || st.WritableLayer.FsId.Mountpoint != "/var/lib/paddock" {
+	if st.Memory.AvailableBytes.Value != 800 || st.Swap.SwapUsageBytes.Value != 5 || st.Swap.SwapAvailableBytes.Value != 6 || st.WritableLayer.FsId.Mountpoint != "/var/lib/paddock" {
 		t.Errorf("%v", st)
+	}
+	for what, psi := range map[string]*rt.PsiStats{"CPU": st.Cpu.Psi, "memory": st.Memory.Psi, "IO": st.Io.Psi} {
+		if psi.GetSome().GetTotal() != 7e9 || psi.GetSome().GetAvg10() != 12.34 || psi.GetFull().GetTotal() != 3e9 {
+			t.Errorf("pressure on %s: %v", what, psi)
+		}
 	}
 	pod, err := h.pods.PodSandboxStats(ctx, &rt.PodSandboxStatsRequest{PodSandboxId: sb})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := pod.Stats.Linux
-	if l.Network.DefaultInterface.Name != "eth0" || len(l.Network.Interfaces) != 1 || l.Process.ProcessCount.Value != 4 || len(l.Containers) != 1 {
+	if l.Network.DefaultInterface.Name != "eth0" || len(l.Network.Interfaces) != 1 || l.Process.ProcessCount.Value != 4 || l.Io.Psi == nil || len(l.Containers) != 1 {
 		t.Errorf("%v", l)
 	}
 }
 
 // TestStuckGuestIsLeftOut: a guest that never answers, not even to the end of
-// its context, costs the list its time limit and one goroutine.
+// its context, costs each list its time limit and one goroutine.
 func TestStuckGuestIsLeftOut(t *testing.T) {
 	cfg := testConfig()
 	cfg.StatsTimeout = 50 * time.Millisecond
@@ -86,8 +95,12 @@ func TestStuckGuestIsLeftOut(t *testing.T) {
 		if err != nil || len(resp.Stats) != 1 || resp.Stats[0].Attributes.Id == stuck {
 			t.Fatalf("%v, %v", resp, err)
 		}
+		metrics, err := h.pods.ListPodSandboxMetrics(testContext(t), &rt.ListPodSandboxMetricsRequest{})
+		if err != nil || len(metrics.PodMetrics) != 1 || metrics.PodMetrics[0].PodSandboxId == stuck {
+			t.Fatalf("%v, %v", metrics, err)
+		}
 	}
-	if n := asked.Load(); n != 1 {
+	if n := asked.Load(); n != 2 { // for statistics and for metrics
 		t.Errorf("the stuck guest was asked %d times at once", n)
 	}
 }

@@ -30,6 +30,7 @@ func containerUsage(st *guestapi.ContainerStats, mountpoint string) *runtimeapi.
 		Cpu:    cpuUsage(st.GetCpu(), at),
 		Memory: memoryUsage(st.GetMemory(), at),
 		Swap:   swapUsage(st.GetMemory(), at),
+		Io:     ioUsage(st.GetIo(), at),
 	}
 	if fs := st.GetWritableLayer(); fs != nil {
 		out.WritableLayer = &runtimeapi.FilesystemUsage{
@@ -46,7 +47,7 @@ func cpuUsage(c *guestapi.CPUStats, at int64) *runtimeapi.CpuUsage {
 	if c == nil {
 		return nil
 	}
-	return &runtimeapi.CpuUsage{Timestamp: at, UsageCoreNanoSeconds: u64(c.GetUsageNanos())}
+	return &runtimeapi.CpuUsage{Timestamp: at, UsageCoreNanoSeconds: u64(c.GetUsageNanos()), Psi: psi(c.GetPressure())}
 }
 
 func memoryUsage(m *guestapi.MemoryStats, at int64) *runtimeapi.MemoryUsage {
@@ -60,6 +61,7 @@ func memoryUsage(m *guestapi.MemoryStats, at int64) *runtimeapi.MemoryUsage {
 		RssBytes:        u64(m.GetRssBytes()),
 		PageFaults:      u64(m.GetPageFaults()),
 		MajorPageFaults: u64(m.GetMajorPageFaults()),
+		Psi:             psi(m.GetPressure()),
 	}
 	// A limit near the top of the range is cgroup's way to say none.
 	if limit := m.GetLimitBytes(); limit > 0 && limit < math.MaxInt64/2 {
@@ -72,7 +74,31 @@ func swapUsage(m *guestapi.MemoryStats, at int64) *runtimeapi.SwapUsage {
 	if m == nil {
 		return nil
 	}
-	return &runtimeapi.SwapUsage{Timestamp: at, SwapUsageBytes: u64(m.GetSwapBytes())}
+	return &runtimeapi.SwapUsage{
+		Timestamp: at, SwapUsageBytes: u64(m.GetSwapBytes()), SwapAvailableBytes: u64(m.GetSwapAvailableBytes()),
+	}
+}
+
+// ioUsage is nil where the guest's kernel keeps no pressure: CRI has no other use of it.
+func ioUsage(io *guestapi.IOStats, at int64) *runtimeapi.IoUsage {
+	if io.GetPressure() == nil {
+		return nil
+	}
+	return &runtimeapi.IoUsage{Timestamp: at, Psi: psi(io.GetPressure())}
+}
+
+func psi(p *guestapi.Pressure) *runtimeapi.PsiStats {
+	if p == nil {
+		return nil
+	}
+	return &runtimeapi.PsiStats{Some: psiData(p.GetSome()), Full: psiData(p.GetFull())}
+}
+
+func psiData(s *guestapi.Stall) *runtimeapi.PsiData {
+	percent := func(hundredths uint32) float64 { return float64(hundredths) / 100 }
+	return &runtimeapi.PsiData{
+		Total: s.GetTotalNanos(), Avg10: percent(s.GetAvg10()), Avg60: percent(s.GetAvg60()), Avg300: percent(s.GetAvg300()),
+	}
 }
 
 // podUsage translates a guest's sample of the whole pod; rates and containers are the caller's.
@@ -86,6 +112,7 @@ func podUsage(st *guestapi.PodStats) *runtimeapi.LinuxPodSandboxStats {
 		Memory:  memoryUsage(st.GetMemory(), at),
 		Network: networkUsage(st.GetInterfaces(), at),
 		Process: &runtimeapi.ProcessUsage{Timestamp: at, ProcessCount: u64(st.GetProcesses())},
+		Io:      ioUsage(st.GetIo(), at),
 	}
 }
 

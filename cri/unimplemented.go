@@ -21,9 +21,6 @@ var (
 	missingCheckpointPod       = Capability{"CheckpointPod", "checkpoints of pods are not available"}
 	missingRestorePod          = Capability{"RestorePod", "restoring pods from checkpoints is not available"}
 	missingUpdatePodResources  = Capability{"UpdatePodSandboxResources", "a running VM cannot be resized yet"}
-	missingMetricDescriptors   = Capability{"ListMetricDescriptors", "metrics through CRI are not available yet; use ListPodSandboxStats"}
-	missingPodMetrics          = Capability{"ListPodSandboxMetrics", "metrics through CRI are not available yet; use ListPodSandboxStats"}
-	missingStreamPodMetrics    = Capability{"StreamPodSandboxMetrics", "metrics through CRI are not available yet; use StreamPodSandboxStats"}
 	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods are not available on this build yet"}
 	missingWindowsResources    = Capability{"UpdateContainerResources of Windows containers", "limits of Windows containers cannot be changed yet"}
 	missingUserNamespaces      = Capability{"user namespaces", "user namespaces are not available: the pod has a kernel of its own, but ids are not mapped yet"}
@@ -39,7 +36,6 @@ var (
 func Unimplemented(cfg Config) []Capability {
 	list := []Capability{
 		missingCheckpointContainer, missingCheckpointPod, missingRestorePod, missingUpdatePodResources,
-		missingMetricDescriptors, missingPodMetrics, missingStreamPodMetrics,
 		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork, missingCDI, missingImageVolumes,
 		missingWindowsResources, missingHostProcess,
 	}
@@ -85,19 +81,4 @@ func (s *Server) UpdatePodSandboxResources(_ context.Context, r *runtimeapi.Upda
 		return nil, err
 	}
 	return nil, missingUpdatePodResources.err()
-}
-
-// ListMetricDescriptors is not available.
-func (s *Server) ListMetricDescriptors(context.Context, *runtimeapi.ListMetricDescriptorsRequest) (*runtimeapi.ListMetricDescriptorsResponse, error) {
-	return nil, missingMetricDescriptors.err()
-}
-
-// ListPodSandboxMetrics is not available.
-func (s *Server) ListPodSandboxMetrics(context.Context, *runtimeapi.ListPodSandboxMetricsRequest) (*runtimeapi.ListPodSandboxMetricsResponse, error) {
-	return nil, missingPodMetrics.err()
-}
-
-// StreamPodSandboxMetrics is not available.
-func (s *Server) StreamPodSandboxMetrics(*runtimeapi.StreamPodSandboxMetricsRequest, runtimeapi.RuntimeService_StreamPodSandboxMetricsServer) error {
-	return missingStreamPodMetrics.err()
 }

@@ -68,7 +68,8 @@ type Runtime interface {
 
 	// ContainerStats and SandboxStats ask the guest; ErrState if it does not run.
 	ContainerStats(ctx context.Context, id string) (*guestapi.ContainerStats, error)
-	SandboxStats(ctx context.Context, id string) (*SandboxStats, error)
+	// What a guest says is bounded: containers of the pod only, no number beyond int64.
+	SandboxStats(ctx context.Context, id string, detail StatsDetail) (*SandboxStats, error)
 
 	// Subscribe delivers events from now on, until ctx ends. A subscriber that falls
 	// behind loses its oldest events rather than block anyone.
@@ -88,6 +89,16 @@ type Streams struct {
 
 // TerminalSize is a terminal's size in characters.
 type TerminalSize struct{ Width, Height uint16 }
+
+// StatsDetail is how much of the resource use is asked for.
+type StatsDetail uint8
+
+const (
+	// StatsUsage: what the guest's kernel keeps.
+	StatsUsage StatsDetail = iota
+	// StatsCounted: also what the agent has to count, each process and its files.
+	StatsCounted
+)
 
 // SandboxStats is the resource use of a pod and its containers.
 type SandboxStats struct {

@@ -3,6 +3,7 @@ package podsandbox
 import (
 	"context"
 	"fmt"
+	"time"
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
 )
@@ -26,12 +27,12 @@ func (m *Manager) ContainerStats(ctx context.Context, id string) (*guestapi.Cont
 }
 
 // SandboxStats asks the guest and the VM's host.
-func (m *Manager) SandboxStats(ctx context.Context, id string) (*SandboxStats, error) {
+func (m *Manager) SandboxStats(ctx context.Context, id string, detail StatsDetail) (*SandboxStats, error) {
 	s, err := m.sandbox(id)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.guestStats(ctx, &guestapi.StatsRequest{Pod: true})
+	answer, err := s.guestStats(ctx, &guestapi.StatsRequest{Pod: true, Details: detail == StatsCounted})
 	if err != nil {
 		return nil, err
 	}
@@ -57,5 +58,13 @@ func (s *sandbox) guestStats(ctx context.Context, request *guestapi.StatsRequest
 	if err != nil {
 		return nil, fmt.Errorf("stats of sandbox %s: %w", s.id, err)
 	}
+	boundStats(answer, s.has, time.Now())
 	return answer, nil
+}
+
+// has tells whether a container is the sandbox's.
+func (s *sandbox) has(container string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.containers[container] != nil
 }
