@@ -1,8 +1,8 @@
-package qemu
+package hostcgroup
 
 import "testing"
 
-func TestCgroupPath(t *testing.T) {
+func TestPath(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                              "",
 		"/kubepods/burstable/pod1":      "kubepods/burstable/pod1",
@@ -10,7 +10,7 @@ func TestCgroupPath(t *testing.T) {
 		"../../etc":                     "etc",
 		"/a.slice":                      "a.slice",
 	} {
-		if got := cgroupPath(in); got != want {
+		if got := path(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}

@@ -127,7 +127,12 @@ type VM interface {
 	// It is for a VM made before its pod was known; ErrInvalid if it has a cgroup.
 	// A host without cgroups does nothing.
 	JoinCgroup(ctx context.Context, parent string) error
-	// Resize changes the VM's size as far as the host can; ErrUnsupported says it cannot.
+	// Resize changes the VM's size; what is 0 stays. Memory that was added is the
+	// guest's when this returns; of what is taken away the guest gives back what it
+	// can, later, and never what it started with. Processors that were added are
+	// there for the agent to take into use; none is ever taken away, so fewer than
+	// it has changes nothing. ErrUnsupported: this host, or this VM, cannot grow so
+	// far. Repeating it is fine.
 	Resize(ctx context.Context, r Resources) error
 	// Stats tells the host's cost of the VM.
 	Stats(ctx context.Context) (Stats, error)

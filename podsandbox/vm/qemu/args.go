@@ -23,6 +23,7 @@ type shape struct {
 	memory    uint64 // bytes at boot, a multiple of 1 MiB
 	hotMemory uint64 // bytes that can be added, a multiple of memoryBlock; 0: none
 	cpus      uint32
+	maxCPUs   uint32 // with those that can be added
 	tscKHz    uint64 // the host's, for TCG; 0: let the guest find out
 	vsock     bool
 	nic       bool   // an interface is plugged from the start
@@ -127,7 +128,7 @@ func cpuArgs(s shape) []string {
 			cpu = "max,smap=off" // with smap the kernel oopses on Wine's iretq
 		}
 	}
-	return []string{"-accel", accel, "-cpu", cpu, "-smp", fmt.Sprint(s.cpus)}
+	return []string{"-accel", accel, "-cpu", cpu, "-smp", fmt.Sprintf("%d,maxcpus=%d", s.cpus, s.maxCPUs)}
 }
 
 func memoryArgs(s shape, p paths) []string {

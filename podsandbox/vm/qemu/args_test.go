@@ -27,9 +27,9 @@ func TestArgs(t *testing.T) {
 			absent: []string{"virtio-mem", "maxmem", "vsock", "kvm"},
 		},
 		"kvm": {
-			shape:  shape{accel: "kvm", memory: 512 * mib, cpus: 2, tscKHz: 2600000},
+			shape:  shape{accel: "kvm", memory: 512 * mib, cpus: 2, maxCPUs: 8, tscKHz: 2600000},
 			paths:  serial,
-			want:   []string{"-accel kvm -cpu host -smp 2"},
+			want:   []string{"-accel kvm -cpu host -smp 2,maxcpus=8"},
 			absent: []string{"mitigations=off", "tsc_early_khz", "noreplace-smp", "tcg"},
 		},
 		"growing": {

@@ -8,16 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
+	"github.com/paddock-run/paddock/podsandbox/hostcgroup"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
-
-const cgroupRoot = "/sys/fs/cgroup"
 
 // JoinCgroup implements vm.VM.
 func (v *VM) JoinCgroup(ctx context.Context, parent string) error {
@@ -46,13 +44,8 @@ func (v *VM) JoinCgroup(ctx context.Context, parent string) error {
 // hierarchy where kubelet has made the pod's, and returns the directories made.
 // A pod without cgroups runs too; what fails is logged.
 func joinCgroups(ctx context.Context, parent, id string, pid int) []string {
-	path := cgroupPath(parent)
-	if path == "" {
-		return nil
-	}
 	var made []string
-	for _, root := range cgroupHierarchies() {
-		pod := filepath.Join(root, path)
+	for _, pod := range hostcgroup.Dirs(parent) {
 		if _, err := os.Stat(pod); err != nil {
 			continue
 		}
@@ -67,41 +60,6 @@ func joinCgroups(ctx context.Context, parent, id string, pid int) []string {
 		}
 	}
 	return made
-}
-
-// cgroupPath turns CRI's cgroup parent into a path below a hierarchy: a path
-// (cgroupfs driver) or a slice's name (systemd driver: a-b.slice lies in a.slice).
-// "" if there is none that can be used.
-func cgroupPath(parent string) string {
-	if parent == "" {
-		return ""
-	}
-	if strings.HasSuffix(parent, ".slice") && !strings.Contains(parent, "/") {
-		var path, prefix string
-		for _, part := range strings.Split(strings.TrimSuffix(parent, ".slice"), "-") {
-			prefix += part
-			path = filepath.Join(path, prefix+".slice")
-			prefix += "-"
-		}
-		return path
-	}
-	return strings.TrimPrefix(filepath.Clean("/"+parent), "/")
-}
-
-// cgroupHierarchies are the mounts of cgroup v2, or v1's controllers that account for a VM.
-func cgroupHierarchies() []string {
-	var st unix.Statfs_t
-	if unix.Statfs(cgroupRoot, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
-		return []string{cgroupRoot}
-	}
-	var roots []string
-	for _, controller := range []string{"cpu", "cpuacct", "memory", "pids", "blkio"} {
-		root := filepath.Join(cgroupRoot, controller)
-		if unix.Statfs(root, &st) == nil && st.Type == unix.CGROUP_SUPER_MAGIC {
-			roots = append(roots, root)
-		}
-	}
-	return roots
 }
 
 // removeCgroups removes what joinCgroups made; the kernel may need a moment

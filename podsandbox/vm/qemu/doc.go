@@ -58,6 +58,9 @@
 //	├─ virtio-rng
 //	└─ 4 root ports    one NIC each (virtio-net); the first one's from the start, with Config.Endpoint
 //
+// Processors have places up to the host's number, at most 32 unless the VM begins
+// with more; Resize fills them.
+//
 // Disks and NICs are plugged while it runs. QEMU itself is the record of them:
 // names and notes of its objects carry path, LUN and id, and a restarted daemon
 // asks for them.

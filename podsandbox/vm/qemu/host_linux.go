@@ -175,9 +175,9 @@ func (h *Host) shape(cfg vm.Config) shape {
 		memory = want
 	}
 	memory = (memory + mib - 1) / mib * mib
-	cpus := min(max(cfg.Resources.CPUs, 1), uint32(runtime.NumCPU()))
+	cpus, maxCPUs := processors(cfg.Resources.CPUs, uint32(runtime.NumCPU()), h.accel)
 	return shape{
-		accel: h.accel, memory: memory, hotMemory: h.hotMemory(memory), cpus: cpus, tscKHz: h.tscKHz,
+		accel: h.accel, memory: memory, hotMemory: h.hotMemory(memory), cpus: cpus, maxCPUs: maxCPUs, tscKHz: h.tscKHz,
 		vsock: h.vsock, nic: cfg.Endpoint != nil, wine: isWine(cfg), extraArgs: strings.TrimSpace(h.cfg.ExtraKernelArgs),
 	}
 }

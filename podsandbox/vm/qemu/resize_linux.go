@@ -14,31 +14,37 @@ const growTime = 5 * time.Second
 
 const hotMemoryPath = "/machine/peripheral/vmem"
 
-// Resize implements vm.VM: memory grows and shrinks by virtio-mem. The guest
-// may not be able to give back all of what it has.
+// Resize implements vm.VM: memory grows and shrinks by virtio-mem, processors
+// are plugged.
 func (v *VM) Resize(ctx context.Context, r vm.Resources) error {
 	if err := v.running(); err != nil {
 		return err
 	}
-	if r.CPUs != 0 && r.CPUs != v.state.CPUs {
-		return fmt.Errorf("VM %s: processors cannot be added or removed after the start: %w", v.state.ID, vm.ErrUnsupported)
+	v.devices.Lock()
+	defer v.devices.Unlock()
+	if r.MemoryBytes != 0 {
+		if err := v.resizeMemory(ctx, r.MemoryBytes); err != nil {
+			return err
+		}
 	}
-	if r.MemoryBytes == 0 {
-		return nil
+	if r.CPUs != 0 {
+		return v.addCPUs(ctx, r.CPUs)
 	}
+	return nil
+}
+
+func (v *VM) resizeMemory(ctx context.Context, size uint64) error {
 	var hot uint64
-	if r.MemoryBytes > v.state.Memory {
-		hot = (r.MemoryBytes - v.state.Memory + memoryBlock - 1) / memoryBlock * memoryBlock
+	if size > v.state.Memory {
+		hot = (size - v.state.Memory + memoryBlock - 1) / memoryBlock * memoryBlock
 	}
 	if hot > v.state.Hot {
 		return fmt.Errorf("VM %s: %d MiB of memory asked for, it can have at most %d MiB: %w",
-			v.state.ID, r.MemoryBytes/mib, (v.state.Memory+v.state.Hot)/mib, vm.ErrUnsupported)
+			v.state.ID, size/mib, (v.state.Memory+v.state.Hot)/mib, vm.ErrUnsupported)
 	}
 	if v.state.Hot == 0 {
 		return nil
 	}
-	v.devices.Lock()
-	defer v.devices.Unlock()
 	set := qmpArgs{"path": hotMemoryPath, "property": "requested-size", "value": hot}
 	if err := v.execute(ctx, "qom-set", set, nil); err != nil {
 		return v.orExited(fmt.Errorf("resize VM %s: %w", v.state.ID, err))

@@ -85,6 +85,17 @@ func (f *Fake) NICs(id string) map[string]vm.NIC {
 	return nil
 }
 
+// Size is a VM's present size.
+func (f *Fake) Size(id string) vm.Resources {
+	m := f.machine(id)
+	if m == nil {
+		return vm.Resources{}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.size
+}
+
 func (f *Fake) machine(id string) *machine {
 	f.state.mu.Lock()
 	defer f.state.mu.Unlock()

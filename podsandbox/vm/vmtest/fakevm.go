@@ -103,10 +103,16 @@ func (v *fakeVM) Resize(_ context.Context, r vm.Resources) error {
 	if err := v.alive(); err != nil {
 		return err
 	}
-	if r.CPUs != 0 && r.CPUs != v.size.CPUs {
-		return fmt.Errorf("change CPUs of VM %s: %w", v.cfg.ID, vm.ErrUnsupported)
+	if r.MemoryBytes > FakeMemory {
+		return fmt.Errorf("%d bytes of memory for VM %s: %w", r.MemoryBytes, v.cfg.ID, vm.ErrUnsupported)
 	}
-	v.size.MemoryBytes = r.MemoryBytes
+	if r.CPUs > FakeCPUs {
+		return fmt.Errorf("%d CPUs for VM %s: %w", r.CPUs, v.cfg.ID, vm.ErrUnsupported)
+	}
+	v.size.CPUs = max(v.size.CPUs, r.CPUs)
+	if r.MemoryBytes != 0 {
+		v.size.MemoryBytes = max(r.MemoryBytes, v.cfg.Resources.MemoryBytes)
+	}
 	return nil
 }
 

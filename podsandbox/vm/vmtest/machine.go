@@ -15,6 +15,12 @@ const FakeDisks = 255
 // FakeNICs is how many network interfaces a Fake's VM takes.
 const FakeNICs = 4
 
+// FakeMemory is how many bytes a Fake's VM can grow to.
+const FakeMemory = 64 << 30
+
+// FakeCPUs is how many processors a Fake's VM can have.
+const FakeCPUs = 8
+
 // machine is the VM itself, which outlives the Fakes that opened it.
 type machine struct {
 	cfg    vm.Config

@@ -53,9 +53,7 @@ func testLife(t *testing.T, s *suite) {
 	if st, err := v.Stats(s.context(t)); err != nil || st.CPU <= 0 || st.MemoryBytes == 0 || st.Time.IsZero() {
 		t.Errorf("stats %+v, %v", st, err)
 	}
-	if err := v.Resize(s.context(t), vm.Resources{MemoryBytes: 512 << 20}); err != nil && !errors.Is(err, vm.ErrUnsupported) {
-		t.Errorf("grow: %v", err)
-	}
+	testResize(t, s, v)
 	if err := v.Release(); err == nil {
 		t.Error("released a running VM")
 	}
@@ -77,6 +75,29 @@ func testLife(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	release(t, again)
+}
+
+// testResize: a VM of 256 MiB and one processor may be unable to grow, but then says so.
+func testResize(t *testing.T, s *suite, v vm.VM) {
+	t.Helper()
+	for _, size := range []vm.Resources{
+		{MemoryBytes: 512 << 20}, {MemoryBytes: 512 << 20}, {CPUs: 2}, {CPUs: 2}, {MemoryBytes: 640 << 20, CPUs: 2},
+	} {
+		if err := v.Resize(s.context(t), size); err != nil && !errors.Is(err, vm.ErrUnsupported) {
+			t.Errorf("grow to %+v: %v", size, err)
+		}
+	}
+	for _, size := range []vm.Resources{{}, {MemoryBytes: 256 << 20}, {CPUs: 1}, {MemoryBytes: vm.MinMemory, CPUs: 1}} {
+		if err := v.Resize(s.context(t), size); err != nil {
+			t.Errorf("shrink to %+v: %v", size, err)
+		}
+	}
+	if err := v.Resize(s.context(t), vm.Resources{CPUs: vm.MaxCPUs}); !errors.Is(err, vm.ErrUnsupported) {
+		t.Errorf("%d processors: %v, want ErrUnsupported", vm.MaxCPUs, err)
+	}
+	if err := v.Resize(s.context(t), vm.Resources{MemoryBytes: vm.MaxMemory}); !errors.Is(err, vm.ErrUnsupported) {
+		t.Errorf("%d bytes of memory: %v, want ErrUnsupported", uint64(vm.MaxMemory), err)
+	}
 }
 
 // refusesAll checks that an ended VM says so.
