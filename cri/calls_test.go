@@ -340,6 +340,29 @@ func TestUpdateContainer(t *testing.T) {
 	}
 }
 
+func TestUpdateSandbox(t *testing.T) {
+	h := newHarness(t, testConfig())
+	ctx := testContext(t)
+	sb, _ := h.runPod(goodContainer())
+	update := &rt.UpdatePodSandboxResourcesRequest{PodSandboxId: sb[:8], Resources: &rt.LinuxContainerResources{MemoryLimitInBytes: 5 << 20, CpuQuota: -1}}
+	if _, err := h.pods.UpdatePodSandboxResources(ctx, update); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.rt.updatedPod; got.Overhead != nil || got.Resources.MemoryLimit != 5<<20 || got.Resources.CPUQuota != -1 {
+		t.Errorf("%+v", got)
+	}
+	st, err := h.pods.PodSandboxStatus(ctx, &rt.PodSandboxStatusRequest{PodSandboxId: sb, Verbose: true})
+	if err != nil || !strings.Contains(st.Info["config"], `"MemoryLimit":5242880`) {
+		t.Errorf("status %v, %v", st, err)
+	}
+	if _, err := h.pods.StopPodSandbox(ctx, &rt.StopPodSandboxRequest{PodSandboxId: sb}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.pods.UpdatePodSandboxResources(ctx, update); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("of a stopped pod: %v", err)
+	}
+}
+
 func TestSignals(t *testing.T) {
 	for n, name := range rt.Signal_name {
 		s := rt.Signal(n)

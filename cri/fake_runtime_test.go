@@ -30,6 +30,7 @@ type fakeRuntime struct {
 	sandboxStats func(ctx context.Context, id string) (*podsandbox.SandboxStats, error)
 	stopGrace    time.Duration
 	updated      podsandbox.Resources
+	updatedPod   podsandbox.PodResources
 }
 
 func newFakeRuntime() *fakeRuntime {
@@ -97,6 +98,16 @@ func lookup[T any](m map[string]*T, id string) (T, error) {
 		return zero, fmt.Errorf("%q: %w", id, podsandbox.ErrNotFound)
 	}
 	return *found, nil
+}
+
+func (f *fakeRuntime) UpdateSandbox(_ context.Context, id string, r podsandbox.PodResources) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.updatedPod = r
+	if sb := f.sandboxes[id]; sb != nil && r.Resources != nil {
+		sb.Config.Resources = *r.Resources
+	}
+	return f.change()
 }
 
 func (f *fakeRuntime) Sandbox(id string) (podsandbox.SandboxStatus, error) {

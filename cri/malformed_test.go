@@ -189,7 +189,7 @@ func malformedContainers() []malformed {
 		createWith("device permissions", bad, "permissions", dev(&rt.Device{ContainerPath: "/dev/x", HostPath: "/dev/null", Permissions: "rx"})),
 		createWith("short CPU period", bad, "cpu_period", res(func(r *rt.LinuxContainerResources) { r.CpuPeriod = 10 })),
 		createWith("negative CPU quota", bad, "cpu_quota", res(func(r *rt.LinuxContainerResources) { r.CpuQuota = -2 })),
-		createWith("negative memory", bad, "memory_limit", res(func(r *rt.LinuxContainerResources) { r.MemoryLimitInBytes = -1 })),
+		createWith("negative memory", bad, "memory_limit", res(func(r *rt.LinuxContainerResources) { r.MemoryLimitInBytes = -2 })),
 		createWith("oom score", bad, "oom_score_adj", res(func(r *rt.LinuxContainerResources) { r.OomScoreAdj = 1001 })),
 		createWith("cpuset", bad, "cpuset_cpus", res(func(r *rt.LinuxContainerResources) { r.CpusetCpus = "0-x" })),
 		createWith("huge page size", bad, "page_size", res(func(r *rt.LinuxContainerResources) {
@@ -312,8 +312,24 @@ func malformedOthers() []malformed {
 			_, err := h.pods.CheckpointContainer(ctx, &rt.CheckpointContainerRequest{ContainerId: containerOf(h)})
 			return err
 		}),
-		call("UpdatePodSandboxResources", unimplemented, "resized", func(ctx context.Context, h *harness) error {
-			_, err := h.pods.UpdatePodSandboxResources(ctx, &rt.UpdatePodSandboxResourcesRequest{PodSandboxId: sandboxOf(h)})
+		call("UpdatePodSandboxResources negative", bad, "resources.memory_limit_in_bytes", func(ctx context.Context, h *harness) error {
+			_, err := h.pods.UpdatePodSandboxResources(ctx, &rt.UpdatePodSandboxResourcesRequest{
+				PodSandboxId: sandboxOf(h), Resources: &rt.LinuxContainerResources{MemoryLimitInBytes: -2},
+			})
+			return err
+		}),
+		call("UpdatePodSandboxResources overhead", bad, "overhead.cpu_quota", func(ctx context.Context, h *harness) error {
+			_, err := h.pods.UpdatePodSandboxResources(ctx, &rt.UpdatePodSandboxResourcesRequest{
+				PodSandboxId: sandboxOf(h), Overhead: &rt.LinuxContainerResources{CpuQuota: 1},
+			})
+			return err
+		}),
+		call("UpdatePodSandboxResources nothing", bad, "pod_sandbox_id", func(ctx context.Context, h *harness) error {
+			_, err := h.pods.UpdatePodSandboxResources(ctx, &rt.UpdatePodSandboxResourcesRequest{})
+			return err
+		}),
+		call("UpdatePodSandboxResources unknown", codes.NotFound, "feed", func(ctx context.Context, h *harness) error {
+			_, err := h.pods.UpdatePodSandboxResources(ctx, &rt.UpdatePodSandboxResourcesRequest{PodSandboxId: "feed"})
 			return err
 		}),
 		call("PullImage nil image", bad, "image", func(ctx context.Context, h *harness) error {

@@ -20,7 +20,6 @@ var (
 	missingCheckpointContainer = Capability{"CheckpointContainer", "checkpoints of containers are not available"}
 	missingCheckpointPod       = Capability{"CheckpointPod", "checkpoints of pods are not available"}
 	missingRestorePod          = Capability{"RestorePod", "restoring pods from checkpoints is not available"}
-	missingUpdatePodResources  = Capability{"UpdatePodSandboxResources", "a running VM cannot be resized yet"}
 	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods are not available on this build yet"}
 	missingWindowsResources    = Capability{"UpdateContainerResources of Windows containers", "limits of Windows containers cannot be changed yet"}
 	missingUserNamespaces      = Capability{"user namespaces", "user namespaces are not available: the pod has a kernel of its own, but ids are not mapped yet"}
@@ -35,7 +34,7 @@ var (
 // Unimplemented lists every capability of CRI that a server with this Config lacks, for documentation.
 func Unimplemented(cfg Config) []Capability {
 	list := []Capability{
-		missingCheckpointContainer, missingCheckpointPod, missingRestorePod, missingUpdatePodResources,
+		missingCheckpointContainer, missingCheckpointPod, missingRestorePod,
 		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork, missingCDI, missingImageVolumes,
 		missingWindowsResources, missingHostProcess,
 	}
@@ -73,12 +72,4 @@ func (s *Server) CheckpointPod(_ context.Context, r *runtimeapi.CheckpointPodReq
 // RestorePod is not available.
 func (s *Server) RestorePod(context.Context, *runtimeapi.RestorePodRequest) (*runtimeapi.RestorePodResponse, error) {
 	return nil, missingRestorePod.err()
-}
-
-// UpdatePodSandboxResources is not available.
-func (s *Server) UpdatePodSandboxResources(_ context.Context, r *runtimeapi.UpdatePodSandboxResourcesRequest) (*runtimeapi.UpdatePodSandboxResourcesResponse, error) {
-	if err := checkID("pod_sandbox_id", r.GetPodSandboxId()); err != nil {
-		return nil, err
-	}
-	return nil, missingUpdatePodResources.err()
 }

@@ -36,7 +36,7 @@ func checkLinuxResources(field string, r *runtimeapi.LinuxContainerResources) er
 	if s := r.GetCpuShares(); s < 0 || s > maxCPUShares {
 		return invalid(field+".cpu_shares", "%d is not between 0 and %d", s, maxCPUShares)
 	}
-	if m := r.GetMemoryLimitInBytes(); m < 0 {
+	if m := r.GetMemoryLimitInBytes(); m < -1 { // -1 takes a limit away
 		return invalid(field+".memory_limit_in_bytes", "%d is negative", m)
 	}
 	if m := r.GetMemorySwapLimitInBytes(); m < -1 {

@@ -37,6 +37,8 @@ type Runtime interface {
 	StopSandbox(ctx context.Context, id string) error
 	// RemoveSandbox stops it if need be and removes all of it, containers included. An unknown id succeeds.
 	RemoveSandbox(ctx context.Context, id string) error
+	// UpdateSandbox changes the pod's limits and the size of its VM.
+	UpdateSandbox(ctx context.Context, id string, r PodResources) error
 	// Sandbox takes a full id or a unique prefix.
 	Sandbox(id string) (SandboxStatus, error)
 	Sandboxes() []SandboxStatus
@@ -51,7 +53,8 @@ type Runtime interface {
 	// Container takes a full id or a unique prefix.
 	Container(id string) (ContainerStatus, error)
 	Containers() []ContainerStatus
-	// UpdateContainer changes a container's limits.
+	// UpdateContainer changes a container's limits; what is zero stays. A memory limit
+	// below what the container uses is ErrState, and changes nothing.
 	UpdateContainer(ctx context.Context, id string, r Resources) error
 	// ReopenLog opens the container's log path anew.
 	ReopenLog(ctx context.Context, id string) error

@@ -14,6 +14,8 @@ type containerRecord struct {
 	// Disks and Shares are what the container uses of its VM, to let go of at its end.
 	Disks  []diskUse
 	Shares []string
+	// Update is a change of limits that is under way.
+	Update *Resources
 	// LogDone: all output is in the log.
 	LogDone bool
 }

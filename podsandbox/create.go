@@ -34,6 +34,8 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 	if err := reserve(&s.mu, s.names, cfg.Meta, id); err != nil {
 		return "", err
 	}
+	s.claim(id, cfg.Resources)
+	defer s.unclaim(id)
 	c := newContainer(id, s)
 	k := &containerMake{m: m, s: s, c: c, cfg: cfg}
 	if err := k.run(ctx); err != nil {
@@ -106,7 +108,7 @@ func (k *containerMake) run(ctx context.Context) error {
 	if err := k.attachMounts(ctx); err != nil {
 		return err
 	}
-	if err := k.growVM(ctx); err != nil {
+	if err := k.m.resize(ctx, k.s); err != nil {
 		return err
 	}
 	if err := k.persistUses(); err != nil {

@@ -29,6 +29,8 @@
 //
 //	sandbox.op, container.op   serialise Stop and Remove (sandbox), Start, Update and Remove
 //	                           (container); held over I/O, waited for no longer than the context
+//	sandbox.updating           serialises UpdateSandbox
+//	sandbox.sizing             serialises changes of the VM's size, held over I/O likewise
 //	sandbox.commit, container.commit   make a change of record and status one step; held over the store's write only
 //	Manager.mu, sandbox.mu     guard the maps; never held over I/O
 //

@@ -96,7 +96,7 @@ func (p *pool) end() {
 // fits tells whether bases in the pool are of the pod's kind.
 func (p *pool) fits(cfg *SandboxConfig) bool {
 	os, _ := cfg.Handler.OS()
-	return os == guest.Linux && p.m.vmSize(cfg).CPUs <= 1
+	return os == guest.Linux
 }
 
 // put adds a base; false if the pool is closed.

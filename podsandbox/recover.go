@@ -71,7 +71,7 @@ func (m *Manager) recoverSandbox(ctx context.Context, r *sandboxRecord, containe
 		return nil
 	}
 	s := newSandbox(id, r.VMID, m.sandboxDir(id), m.life)
-	s.record = *r
+	s.record, s.size = *r, unknownSize
 	status := r.Status
 	s.status.Store(&status)
 	m.mu.Lock()
@@ -103,6 +103,7 @@ func (m *Manager) recoverSandbox(ctx context.Context, r *sandboxRecord, containe
 		return nil
 	case live:
 		m.spawn(func() { m.watchVM(s) })
+		m.spawn(func() { m.settleSize(s) })
 		return nil
 	}
 	exit := vm.Exit{Detail: lost}

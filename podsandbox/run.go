@@ -116,6 +116,7 @@ func (r *sandboxRun) run(ctx context.Context) error {
 // in it, unless it was made ahead, and the pod's network.
 func (r *sandboxRun) gather(ctx context.Context) error {
 	b := r.base
+	r.s.size.vm = r.m.bootSize(&r.cfg)
 	if !b.made {
 		if err := b.prepareNetwork(ctx); err != nil {
 			return err
@@ -127,7 +128,7 @@ func (r *sandboxRun) gather(ctx context.Context) error {
 			return r.time.step("adapt VM", func() error { return r.adapt(ctx) })
 		}
 		os, _ := r.cfg.Handler.OS()
-		return b.make(ctx, vm.Config{GuestOS: os, Resources: r.m.vmSize(&r.cfg), CgroupParent: r.cfg.CgroupParent})
+		return b.make(ctx, vm.Config{GuestOS: os, Resources: r.s.size.vm, CgroupParent: r.cfg.CgroupParent})
 	})
 	parts.Go(func() error {
 		return r.time.step("network", func() (err error) {
@@ -150,11 +151,10 @@ func (r *sandboxRun) adapt(ctx context.Context) error {
 	if err := r.s.vm.JoinCgroup(ctx, r.cfg.CgroupParent); err != nil {
 		return err
 	}
-	want := r.m.vmSize(&r.cfg)
-	if want.MemoryBytes <= r.m.cfg.DefaultMemory {
+	if r.s.size.vm.MemoryBytes <= r.m.cfg.DefaultMemory {
 		return nil
 	}
-	return r.s.vm.Resize(ctx, vm.Resources{MemoryBytes: want.MemoryBytes})
+	return r.s.vm.Resize(ctx, r.s.size.vm)
 }
 
 // join attaches the network to the VM and tells the agent of the pod.
@@ -177,10 +177,14 @@ func (r *sandboxRun) join(ctx context.Context) error {
 			SharedPid: r.cfg.Namespaces.PID == NamespacePod,
 			UnixNanos: time.Now().UnixNano(),
 		}
-		return r.s.agent.retry(ctx, func(conn *agentConn) error {
+		err = r.s.agent.retry(ctx, func(conn *agentConn) error {
 			_, err := conn.ConfigureSandbox(ctx, request)
 			return fromAgent(err)
 		})
+		if err != nil {
+			return err
+		}
+		return r.m.resize(ctx, r.s) // processors, and limits in the guest
 	})
 }
 

@@ -48,19 +48,24 @@ type sandbox struct {
 	live   context.Context
 	finish context.CancelFunc
 
-	op opLock
+	op       opLock
+	updating opLock // UpdateSandbox
+
+	sizing opLock  // held while the size is changed
+	size   podSize // guarded by sizing; unknown after a restart, until the first change
 
 	commit sync.Mutex
 	record sandboxRecord // guarded by commit
 
 	mu         sync.Mutex
 	containers map[string]*container    // by id
+	claims     map[string]Resources     // of containers being made or changed, by id
 	names      map[ContainerMeta]string // reserved container names
 }
 
 func newSandbox(id, vmID, dir string, life context.Context) *sandbox {
-	s := &sandbox{id: id, vmID: vmID, dir: dir, op: newOpLock(),
-		containers: map[string]*container{}, names: map[ContainerMeta]string{}}
+	s := &sandbox{id: id, vmID: vmID, dir: dir, op: newOpLock(), updating: newOpLock(), sizing: newOpLock(),
+		containers: map[string]*container{}, claims: map[string]Resources{}, names: map[ContainerMeta]string{}}
 	s.live, s.finish = context.WithCancel(life)
 	return s
 }

@@ -1,25 +1,103 @@
 package podsandbox
 
-import "github.com/paddock-run/paddock/podsandbox/vm"
+import (
+	"encoding/json"
 
-// memoryStep is what a VM's memory is rounded up to, so that few sizes exist.
-const memoryStep = 128 << 20
+	"github.com/paddock-run/paddock/podsandbox/hostcgroup"
+	"github.com/paddock-run/paddock/podsandbox/ocispec"
+	"github.com/paddock-run/paddock/podsandbox/vm"
+)
 
-// vmSize is the VM that a pod's limits and overhead ask for, never less than the default.
-func (m *Manager) vmSize(cfg *SandboxConfig) vm.Resources {
-	var r vm.Resources
-	r.MemoryBytes = m.cfg.DefaultMemory
-	if limit := cfg.Resources.MemoryLimit; limit > 0 {
-		need := uint64(limit) + m.cfg.PodOverheadMemory
-		if o := cfg.Overhead.MemoryLimit; o > 0 {
-			need += uint64(o)
-		}
-		r.MemoryBytes = max(r.MemoryBytes, roundUp(need))
-	}
-	if q, p := cfg.Resources.CPUQuota, cfg.Resources.CPUPeriod; q > 0 && p > 0 {
-		r.CPUs = uint32(min((q+p-1)/p, 256))
+const (
+	// memoryStep is what a VM's memory is rounded up to, so that few sizes exist.
+	memoryStep = 128 << 20
+	// defaultPeriod is the kernel's for a quota, in microseconds.
+	defaultPeriod = 100000
+)
+
+// podSize is what a pod is given: its VM's size, and the limits within the guest
+// on all of its containers together.
+type podSize struct {
+	vm     vm.Resources
+	limits podLimits
+}
+
+// unknownSize is that of a pod which an earlier daemon, or a change that failed, left: none is like it.
+var unknownSize = podSize{limits: podLimits{quota: -1}}
+
+// podLimits bound a pod's containers together; 0: no limit.
+type podLimits struct{ quota, period, memory int64 }
+
+// bootSize is the VM that a pod begins with: the memory that its limits and
+// overhead ask for, never less than the default. Processors are the host's choice,
+// so that VMs are alike; those that a limit needs are added.
+func (m *Manager) bootSize(cfg *SandboxConfig) vm.Resources {
+	r := vm.Resources{MemoryBytes: m.cfg.DefaultMemory}
+	if limit := byteLimit(cfg.Resources.MemoryLimit); limit > 0 {
+		r.MemoryBytes = max(r.MemoryBytes, roundUp(limit+byteLimit(cfg.Overhead.MemoryLimit)+m.cfg.PodOverheadMemory))
 	}
 	return r
 }
+
+// size is what the pod should have now: what it began with or was changed to,
+// or more if its containers may use more together.
+func (m *Manager) size(s *sandbox) podSize {
+	pod := s.status.Load().Config
+	size := podSize{vm: m.bootSize(&pod), limits: limitsOf(&pod)}
+	var memory, cpu uint64
+	for _, r := range s.claimed() {
+		memory += byteLimit(r.MemoryLimit)
+		cpu += milliCPUs(r.CPUQuota, r.CPUPeriod)
+	}
+	if memory > 0 {
+		size.vm.MemoryBytes = max(size.vm.MemoryBytes, roundUp(memory+m.cfg.PodOverheadMemory))
+	}
+	cpu = max(cpu, milliCPUs(size.limits.quota, size.limits.period))
+	if n := processors(cpu); n > 1 { // every VM has one
+		size.vm.CPUs = n
+	}
+	return size
+}
+
+// limitsOf are a pod's limits. CRI gives the sum of its containers' limits, and
+// leaves containers without one out of it: then the sum limits nobody. kubelet
+// knows, and sets the pod's cgroup on the node, before it tells of a change; so
+// that counts where there is one.
+func limitsOf(cfg *SandboxConfig) podLimits {
+	l := podLimits{cfg.Resources.CPUQuota, cfg.Resources.CPUPeriod, cfg.Resources.MemoryLimit}
+	if set, found := hostcgroup.Read(cfg.CgroupParent); found {
+		// The node's limit is also of the overhead, which is the VM's and not the containers'.
+		l = podLimits{set.Quota, set.Period, set.Memory - max(cfg.Overhead.MemoryLimit, 0)}
+	}
+	l.memory = max(l.memory, 0)
+	switch {
+	case l.quota <= 0:
+		l.quota, l.period = 0, 0
+	case l.period <= 0:
+		l.period = defaultPeriod
+	}
+	return l
+}
+
+func (l podLimits) oci() ([]byte, error) {
+	return json.Marshal(ocispec.LinuxResources(ocispec.Resources{CPUQuota: l.quota, CPUPeriod: l.period, MemoryLimit: l.memory}))
+}
+
+// byteLimit is a limit that sums of many cannot overflow; 0: none.
+func byteLimit(limit int64) uint64 { return uint64(min(max(limit, 0), vm.MaxMemory)) }
+
+// milliCPUs is a quota in thousandths of a processor, rounded up; 0: none.
+func milliCPUs(quota, period int64) uint64 {
+	if quota <= 0 {
+		return 0
+	}
+	if period <= 0 {
+		period = defaultPeriod
+	}
+	return uint64((min(quota, vm.MaxCPUs*period)*1000 + period - 1) / period)
+}
+
+// processors are as many as a quota needs.
+func processors(milliCPUs uint64) uint32 { return uint32(min((milliCPUs+999)/1000, vm.MaxCPUs)) }
 
 func roundUp(n uint64) uint64 { return (n + memoryStep - 1) / memoryStep * memoryStep }

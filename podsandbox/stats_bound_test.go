@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	guestapi "github.com/paddock-run/paddock/guest/api"
 )
 
@@ -46,4 +48,32 @@ func TestBoundStats(t *testing.T) {
 		t.Errorf("devices %v", p.Io.Devices)
 	}
 	boundStats(&guestapi.StatsResponse{}, nil, now)
+}
+
+// FuzzBoundStats: whatever a guest sends, what is passed on is within bounds.
+func FuzzBoundStats(f *testing.F) {
+	seed, _ := proto.Marshal(&guestapi.StatsResponse{
+		Containers: []*guestapi.ContainerStats{{Id: "mine", Io: &guestapi.IOStats{Devices: []*guestapi.DeviceIO{{Major: 1}}}}},
+		Pod:        &guestapi.PodStats{UnixNanos: 1, Interfaces: []*guestapi.InterfaceStats{{Name: "eth0"}}, Cpu: &guestapi.CPUStats{UsageNanos: math.MaxUint64}},
+	})
+	f.Add(seed)
+	now := time.Unix(1000, 0)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		answer := &guestapi.StatsResponse{}
+		if proto.Unmarshal(raw, answer) != nil {
+			return
+		}
+		boundStats(answer, func(id string) bool { return id == "mine" }, now)
+		if len(answer.Containers) > 1 || len(answer.Pod.GetInterfaces()) > maxInterfaces || len(answer.Pod.GetIo().GetDevices()) > maxDevices {
+			t.Errorf("too much: %v", answer)
+		}
+		for _, n := range answer.Pod.GetInterfaces() {
+			if !interfaceName.MatchString(n.Name) || n.RxBytes > math.MaxInt64 {
+				t.Errorf("interface %v", n)
+			}
+		}
+		if p := answer.Pod; p != nil && (p.UnixNanos <= 0 || p.GetCpu().GetUsageNanos() > math.MaxInt64 || p.GetIo().GetPressure().GetSome().GetAvg10() > maxPercent) {
+			t.Errorf("pod %v", p)
+		}
+	})
 }

@@ -2,13 +2,11 @@ package podsandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
-	"github.com/paddock-run/paddock/podsandbox/ocispec"
 )
 
 // StopContainer signals, waits for at most grace, then kills. Any number may go on at once.
@@ -128,68 +126,4 @@ func (m *Manager) removeContainer(ctx context.Context, c *container) error {
 	s.mu.Unlock()
 	m.emit(EventDeleted, s, c.id, false)
 	return nil
-}
-
-// UpdateContainer changes a container's limits.
-func (m *Manager) UpdateContainer(ctx context.Context, id string, r Resources) error {
-	c, err := m.container(id)
-	if err != nil {
-		return err
-	}
-	if err := c.op.lock(ctx); err != nil {
-		return err
-	}
-	defer c.op.unlock()
-	if c.state() == ContainerExited {
-		return stateError(c, "it has no limits any more")
-	}
-	ctx, leave, err := c.sandbox.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	limits, err := json.Marshal(ocispec.LinuxResources(specResources(r)))
-	if err != nil {
-		return err
-	}
-	if err := m.growVM(ctx, c.sandbox, r.MemoryLimit-c.status.Load().Config.Resources.MemoryLimit); err != nil {
-		return err
-	}
-	err = c.sandbox.agent.retry(ctx, func(conn *agentConn) error {
-		_, err := conn.UpdateContainer(ctx, &guestapi.UpdateContainerRequest{Id: c.id, Resources: limits})
-		return fromAgent(err)
-	})
-	if err != nil {
-		return fmt.Errorf("update container %s: %w", c.id, err)
-	}
-	_, err = m.updateContainer(c, func(rec *containerRecord) bool {
-		rec.Status.Config.Resources = merged(rec.Status.Config.Resources, r)
-		return true
-	})
-	return err
-}
-
-// merged is old with what change sets.
-func merged(old, change Resources) Resources {
-	for _, f := range []struct{ to, from *int64 }{
-		{&old.CPUPeriod, &change.CPUPeriod}, {&old.CPUQuota, &change.CPUQuota}, {&old.CPUShares, &change.CPUShares},
-		{&old.MemoryLimit, &change.MemoryLimit}, {&old.MemorySwapLimit, &change.MemorySwapLimit}, {&old.OOMScoreAdj, &change.OOMScoreAdj},
-	} {
-		if *f.from != 0 {
-			*f.to = *f.from
-		}
-	}
-	if change.CpusetCpus != "" {
-		old.CpusetCpus = change.CpusetCpus
-	}
-	if change.CpusetMems != "" {
-		old.CpusetMems = change.CpusetMems
-	}
-	if change.HugepageLimits != nil {
-		old.HugepageLimits = change.HugepageLimits
-	}
-	if change.Unified != nil {
-		old.Unified = change.Unified
-	}
-	return old
 }

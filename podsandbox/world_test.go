@@ -164,6 +164,16 @@ func (w *world) await(id string, state ContainerStateKind) ContainerStatus {
 	}
 }
 
+// eventually waits until f says true.
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
 // logLines are the payloads of a container's log.
 func (w *world) logLines(id string) []string {
 	w.t.Helper()

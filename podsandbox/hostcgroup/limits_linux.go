@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// Limits tells what a pod is limited in on the node.
-type Limits struct{ CPU, Memory bool }
-
 // noMemoryLimit is above every limit: cgroup v1 says none with a number near the largest.
 const noMemoryLimit = 1 << 62
 
@@ -23,16 +20,31 @@ func read(dirs []string) (l Limits, found bool) {
 		}
 		found = true
 		// Version 2, then version 1, where each is in a hierarchy of its own.
-		l.CPU = l.CPU || limited(dir, "cpu.max") || limited(dir, "cpu.cfs_quota_us")
-		l.Memory = l.Memory || limited(dir, "memory.max") || limited(dir, "memory.limit_in_bytes")
+		if n := numbers(dir, "cpu.max"); len(n) == 2 {
+			l.Quota, l.Period = n[0], n[1]
+		}
+		quota, period := numbers(dir, "cpu.cfs_quota_us"), numbers(dir, "cpu.cfs_period_us")
+		if len(quota) == 1 && len(period) == 1 {
+			l.Quota, l.Period = quota[0], period[0]
+		}
+		for _, file := range []string{"memory.max", "memory.limit_in_bytes"} {
+			if n := numbers(dir, file); len(n) == 1 && n[0] < noMemoryLimit {
+				l.Memory = n[0]
+			}
+		}
 	}
 	return l, found
 }
 
-// limited tells whether a file's first number is a limit.
-func limited(dir, file string) bool {
+// numbers are those of a file of numbers above 0; none if one is not.
+func numbers(dir, file string) (list []int64) {
 	raw, _ := os.ReadFile(filepath.Join(dir, file))
-	first, _, _ := strings.Cut(strings.TrimSpace(string(raw)), " ")
-	n, err := strconv.ParseInt(first, 10, 64)
-	return err == nil && n > 0 && n < noMemoryLimit
+	for _, field := range strings.Fields(string(raw)) {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil || n <= 0 {
+			return nil
+		}
+		list = append(list, n)
+	}
+	return list
 }

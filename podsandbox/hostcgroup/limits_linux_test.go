@@ -12,10 +12,11 @@ func TestRead(t *testing.T) {
 		want  Limits
 	}{
 		"v2 without limits": {map[string]string{"cpu.max": "max 100000\n", "memory.max": "max\n"}, Limits{}},
-		"v2 with both":      {map[string]string{"cpu.max": "50000 100000\n", "memory.max": "1048576\n"}, Limits{CPU: true, Memory: true}},
-		"v1 without limits": {map[string]string{"cpu.cfs_quota_us": "-1\n", "memory.limit_in_bytes": "9223372036854771712\n"}, Limits{}},
-		"v1 with one":       {map[string]string{"cpu.cfs_quota_us": "-1\n", "memory.limit_in_bytes": "4096\n"}, Limits{Memory: true}},
-		"nonsense":          {map[string]string{"cpu.max": "", "memory.max": "much\n"}, Limits{}},
+		"v2 with both":      {map[string]string{"cpu.max": "50000 100000\n", "memory.max": "1048576\n"}, Limits{Quota: 50000, Period: 100000, Memory: 1 << 20}},
+		"v1 without limits": {map[string]string{"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n", "memory.limit_in_bytes": "9223372036854771712\n"}, Limits{}},
+		"v1 with memory":    {map[string]string{"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n", "memory.limit_in_bytes": "4096\n"}, Limits{Memory: 4096}},
+		"v1 with both":      {map[string]string{"cpu.cfs_quota_us": "20000\n", "cpu.cfs_period_us": "10000\n", "memory.limit_in_bytes": "4096\n"}, Limits{Quota: 20000, Period: 10000, Memory: 4096}},
+		"nonsense":          {map[string]string{"cpu.max": "5", "memory.max": "much\n"}, Limits{}},
 	} {
 		dir := t.TempDir()
 		for file, content := range c.files {
