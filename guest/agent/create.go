@@ -13,7 +13,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/paddock-run/paddock/guest/agent/crun"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
@@ -48,13 +47,8 @@ func checkCreate(req *api.CreateContainerRequest) (*specs.Spec, error) {
 	if err := checkID("container id", req.Id); err != nil {
 		return nil, err
 	}
-	if n := len(req.Layers); n == 0 || n > maxLayers {
-		return nil, invalid("%d layers: want 1 to %d", n, maxLayers)
-	}
-	for i, l := range req.Layers {
-		if l.GetDisk() == nil || l.FsType != "ext4" {
-			return nil, invalid("layer %d: want an ext4 disk with an address", i)
-		}
+	if err := checkLayers(req.Layers); err != nil {
+		return nil, err
 	}
 	if req.OutputWindow > maxWindow {
 		return nil, invalid("output window of %d bytes: at most %d", req.OutputWindow, maxWindow)
@@ -73,7 +67,7 @@ func (a *Agent) reserve(c *container) error {
 		return wrongState("the VM is shutting down")
 	}
 	if a.containers[c.id] != nil {
-		return status.Errorf(codes.AlreadyExists, "container %q exists", c.id)
+		return errorf(codes.AlreadyExists, "container %q exists", c.id)
 	}
 	a.containers[c.id] = c
 	return nil
@@ -129,7 +123,7 @@ func launchError(err error, program string) error {
 	if !errors.As(err, &failed) || !strings.Contains(failed.Message, "executable") {
 		return err
 	}
-	return status.Errorf(codes.InvalidArgument, "cannot run %q in the container: %v", program, failed)
+	return invalid("cannot run %q in the container: %v", program, failed)
 }
 
 // launch says how to start a process; processFile is set for an exec.

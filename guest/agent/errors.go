@@ -28,16 +28,22 @@ func asStatus(err error) error {
 	return status.Error(codes.Internal, err.Error())
 }
 
-func invalid(format string, args ...any) error {
-	return status.Errorf(codes.InvalidArgument, format, args...)
+// coded is an error with a code whose text stays plain when it is wrapped.
+type coded struct{ status *status.Status }
+
+func (e *coded) Error() string              { return e.status.Message() }
+func (e *coded) GRPCStatus() *status.Status { return e.status }
+
+func errorf(code codes.Code, format string, args ...any) error {
+	return &coded{status.Newf(code, format, args...)}
 }
 
-func notFound(format string, args ...any) error {
-	return status.Errorf(codes.NotFound, format, args...)
-}
+func invalid(format string, args ...any) error { return errorf(codes.InvalidArgument, format, args...) }
+
+func notFound(format string, args ...any) error { return errorf(codes.NotFound, format, args...) }
 
 func wrongState(format string, args ...any) error {
-	return status.Errorf(codes.FailedPrecondition, format, args...)
+	return errorf(codes.FailedPrecondition, format, args...)
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)

@@ -45,6 +45,10 @@ func checkMounts(mounts []*api.Mount) error {
 			if s.Disk.GetDisk() == nil {
 				return invalid("mount %s: a disk without an address", m.Destination)
 			}
+		case *api.Mount_Image:
+			if err := checkLayers(s.Image.GetLayers()); err != nil {
+				return fmt.Errorf("mount %s: %w", m.Destination, err)
+			}
 		case *api.Mount_SandboxFile:
 			if sandboxFiles[s.SandboxFile] == "" {
 				return invalid("mount %s: unknown file of the sandbox %v", m.Destination, s.SandboxFile)
@@ -153,6 +157,9 @@ func (a *Agent) mountSource(ctx context.Context, c *container, m *api.Mount, sta
 		}
 		c.disks = append(c.disks, addr)
 		return withSubpath(target, s.Disk.Subpath, stage)
+	case *api.Mount_Image:
+		source, err := a.imageVolume(ctx, c, s.Image, stage)
+		return source, imageVolumeError(err, m.Destination)
 	case *api.Mount_SandboxFile:
 		return filepath.Join(sandboxDir, sandboxFiles[s.SandboxFile]), nil
 	}

@@ -24,6 +24,25 @@ const maxLayers = 500
 // container's own writable directory. Writes of a read-only container fail by
 // the runtime's remount; mount points must still be made in it.
 func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Layer) error {
+	lowers, err := a.mountLayers(ctx, c, layers)
+	if err != nil {
+		return err
+	}
+	upper, work := filepath.Join(c.writable(), "u"), filepath.Join(c.writable(), "w")
+	for _, dir := range []string{upper, work, c.rootfs()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make the container's writable layer: %w", err)
+		}
+	}
+	if err := hideLostFound(upper); err != nil {
+		return err
+	}
+	// volatile: the writable layer does not outlive the VM, so nothing need be synced for its sake.
+	return mountOverlay(c.rootfs(), 0, lowers, fmt.Sprintf(",upperdir=%s,workdir=%s,volatile", upper, work))
+}
+
+// mountLayers mounts an image's layers for the container and tells where, the topmost first as overlayfs wants them.
+func (a *Agent) mountLayers(ctx context.Context, c *container, layers []*api.Layer) ([]string, error) {
 	lowers := make([]string, len(layers))
 	group, groupCtx := errgroup.WithContext(ctx)
 	mounted := make([]bool, len(layers))
@@ -41,25 +60,33 @@ func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Lay
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("mount the image's layers: %w", err)
+		return nil, fmt.Errorf("mount the image's layers: %w", err)
 	}
-	slices.Reverse(lowers) // overlayfs wants the topmost first
-	upper, work := filepath.Join(c.writable(), "u"), filepath.Join(c.writable(), "w")
-	for _, dir := range []string{upper, work, c.rootfs()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("make the container's writable layer: %w", err)
-		}
-	}
-	if err := hideLostFound(upper); err != nil {
-		return err
-	}
-	// volatile: the writable layer does not outlive the VM, so nothing need be synced for its sake.
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,volatile", strings.Join(lowers, ":"), upper, work)
+	slices.Reverse(lowers)
+	return lowers, nil
+}
+
+// mountOverlay mounts an overlay of lowers, the topmost first; more is added to its options.
+func mountOverlay(target string, flags uintptr, lowers []string, more string) error {
+	options := "lowerdir=" + strings.Join(lowers, ":") + more
 	if len(options) >= os.Getpagesize() {
-		return invalid("%d layers are too many for one overlay", len(layers))
+		return invalid("%d layers are too many for one overlay", len(lowers))
 	}
-	if err := unix.Mount("overlay", c.rootfs(), "overlay", 0, options); err != nil {
-		return fmt.Errorf("mount the overlay of %d layers: %w", len(layers), err)
+	if err := unix.Mount("overlay", target, "overlay", flags, options); err != nil {
+		return fmt.Errorf("mount the overlay of %d layers: %w", len(lowers), err)
+	}
+	return nil
+}
+
+// checkLayers finds layers that can never be mounted.
+func checkLayers(layers []*api.Layer) error {
+	if n := len(layers); n == 0 || n > maxLayers {
+		return invalid("%d layers: want 1 to %d", n, maxLayers)
+	}
+	for i, l := range layers {
+		if l.GetDisk() == nil || l.FsType != "ext4" {
+			return invalid("layer %d: want an ext4 disk with an address", i)
+		}
 	}
 	return nil
 }

@@ -1351,6 +1351,7 @@ type Mount struct {
 	//	*Mount_Tmpfs
 	//	*Mount_Disk
 	//	*Mount_SandboxFile
+	//	*Mount_Image
 	Source            isMount_Source `protobuf_oneof:"source"`
 	ReadOnly          bool           `protobuf:"varint,7,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	RecursiveReadOnly bool           `protobuf:"varint,8,opt,name=recursive_read_only,json=recursiveReadOnly,proto3" json:"recursive_read_only,omitempty"`
@@ -1449,6 +1450,15 @@ func (x *Mount) GetSandboxFile() SandboxFile {
 	return SandboxFile_SANDBOX_FILE_UNSPECIFIED
 }
 
+func (x *Mount) GetImage() *ImageSource {
+	if x != nil {
+		if x, ok := x.Source.(*Mount_Image); ok {
+			return x.Image
+		}
+	}
+	return nil
+}
+
 func (x *Mount) GetReadOnly() bool {
 	if x != nil {
 		return x.ReadOnly
@@ -1501,6 +1511,10 @@ type Mount_SandboxFile struct {
 	SandboxFile SandboxFile `protobuf:"varint,6,opt,name=sandbox_file,json=sandboxFile,proto3,enum=paddock.guest.v1.SandboxFile,oneof"`
 }
 
+type Mount_Image struct {
+	Image *ImageSource `protobuf:"bytes,15,opt,name=image,proto3,oneof"`
+}
+
 func (*Mount_Share) isMount_Source() {}
 
 func (*Mount_Scratch) isMount_Source() {}
@@ -1510,6 +1524,8 @@ func (*Mount_Tmpfs) isMount_Source() {}
 func (*Mount_Disk) isMount_Source() {}
 
 func (*Mount_SandboxFile) isMount_Source() {}
+
+func (*Mount_Image) isMount_Source() {}
 
 type ShareSource struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1768,6 +1784,105 @@ func (x *DiskSource) GetBlock() bool {
 	return false
 }
 
+// ImageSource is the merged content of an image's layers, always read-only. A
+// failure to mount it carries an ImageVolumeError.
+type ImageSource struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Layers        []*Layer               `protobuf:"bytes,1,rep,name=layers,proto3" json:"layers,omitempty"`   // lowest first
+	Subpath       string                 `protobuf:"bytes,2,opt,name=subpath,proto3" json:"subpath,omitempty"` // a directory within it; empty: its root
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImageSource) Reset() {
+	*x = ImageSource{}
+	mi := &file_agent_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImageSource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImageSource) ProtoMessage() {}
+
+func (x *ImageSource) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImageSource.ProtoReflect.Descriptor instead.
+func (*ImageSource) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ImageSource) GetLayers() []*Layer {
+	if x != nil {
+		return x.Layers
+	}
+	return nil
+}
+
+func (x *ImageSource) GetSubpath() string {
+	if x != nil {
+		return x.Subpath
+	}
+	return ""
+}
+
+// ImageVolumeError is the detail of an error that tells what failed: the mount of an image.
+type ImageVolumeError struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Destination   string                 `protobuf:"bytes,1,opt,name=destination,proto3" json:"destination,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImageVolumeError) Reset() {
+	*x = ImageVolumeError{}
+	mi := &file_agent_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImageVolumeError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImageVolumeError) ProtoMessage() {}
+
+func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImageVolumeError.ProtoReflect.Descriptor instead.
+func (*ImageVolumeError) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ImageVolumeError) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
 // User says who the container runs as; names are looked up in the image's files.
 type User struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
@@ -1783,7 +1898,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1910,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1923,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *User) GetUser() string {
@@ -1864,7 +1979,7 @@ type ResolvedUser struct {
 
 func (x *ResolvedUser) Reset() {
 	*x = ResolvedUser{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1991,7 @@ func (x *ResolvedUser) String() string {
 func (*ResolvedUser) ProtoMessage() {}
 
 func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2004,7 @@ func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolvedUser.ProtoReflect.Descriptor instead.
 func (*ResolvedUser) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResolvedUser) GetUid() uint32 {
@@ -1923,7 +2038,7 @@ type CreateContainerResponse struct {
 
 func (x *CreateContainerResponse) Reset() {
 	*x = CreateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2050,7 @@ func (x *CreateContainerResponse) String() string {
 func (*CreateContainerResponse) ProtoMessage() {}
 
 func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2063,7 @@ func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerResponse.ProtoReflect.Descriptor instead.
 func (*CreateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateContainerResponse) GetUser() *ResolvedUser {
@@ -1974,7 +2089,7 @@ type StartContainerRequest struct {
 
 func (x *StartContainerRequest) Reset() {
 	*x = StartContainerRequest{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2101,7 @@ func (x *StartContainerRequest) String() string {
 func (*StartContainerRequest) ProtoMessage() {}
 
 func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2114,7 @@ func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerRequest.ProtoReflect.Descriptor instead.
 func (*StartContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StartContainerRequest) GetId() string {
@@ -2019,7 +2134,7 @@ type StartContainerResponse struct {
 
 func (x *StartContainerResponse) Reset() {
 	*x = StartContainerResponse{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2146,7 @@ func (x *StartContainerResponse) String() string {
 func (*StartContainerResponse) ProtoMessage() {}
 
 func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2159,7 @@ func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerResponse.ProtoReflect.Descriptor instead.
 func (*StartContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StartContainerResponse) GetStartedUnixNanos() int64 {
@@ -2070,7 +2185,7 @@ type DeleteContainerRequest struct {
 
 func (x *DeleteContainerRequest) Reset() {
 	*x = DeleteContainerRequest{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2197,7 @@ func (x *DeleteContainerRequest) String() string {
 func (*DeleteContainerRequest) ProtoMessage() {}
 
 func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2210,7 @@ func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeleteContainerRequest) GetId() string {
@@ -2113,7 +2228,7 @@ type DeleteContainerResponse struct {
 
 func (x *DeleteContainerResponse) Reset() {
 	*x = DeleteContainerResponse{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2240,7 @@ func (x *DeleteContainerResponse) String() string {
 func (*DeleteContainerResponse) ProtoMessage() {}
 
 func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2253,7 @@ func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerResponse.ProtoReflect.Descriptor instead.
 func (*DeleteContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 type UpdateContainerRequest struct {
@@ -2151,7 +2266,7 @@ type UpdateContainerRequest struct {
 
 func (x *UpdateContainerRequest) Reset() {
 	*x = UpdateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2278,7 @@ func (x *UpdateContainerRequest) String() string {
 func (*UpdateContainerRequest) ProtoMessage() {}
 
 func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2291,7 @@ func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdateContainerRequest) GetId() string {
@@ -2201,7 +2316,7 @@ type UpdateContainerResponse struct {
 
 func (x *UpdateContainerResponse) Reset() {
 	*x = UpdateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2328,7 @@ func (x *UpdateContainerResponse) String() string {
 func (*UpdateContainerResponse) ProtoMessage() {}
 
 func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2341,7 @@ func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 type UpdateSandboxRequest struct {
@@ -2239,7 +2354,7 @@ type UpdateSandboxRequest struct {
 
 func (x *UpdateSandboxRequest) Reset() {
 	*x = UpdateSandboxRequest{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2366,7 @@ func (x *UpdateSandboxRequest) String() string {
 func (*UpdateSandboxRequest) ProtoMessage() {}
 
 func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2379,7 @@ func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UpdateSandboxRequest) GetResources() []byte {
@@ -2290,7 +2405,7 @@ type UpdateSandboxResponse struct {
 
 func (x *UpdateSandboxResponse) Reset() {
 	*x = UpdateSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2417,7 @@ func (x *UpdateSandboxResponse) String() string {
 func (*UpdateSandboxResponse) ProtoMessage() {}
 
 func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2430,7 @@ func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UpdateSandboxResponse) GetCpus() uint32 {
@@ -2333,7 +2448,7 @@ type ListContainersRequest struct {
 
 func (x *ListContainersRequest) Reset() {
 	*x = ListContainersRequest{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2460,7 @@ func (x *ListContainersRequest) String() string {
 func (*ListContainersRequest) ProtoMessage() {}
 
 func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2358,7 +2473,7 @@ func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersRequest.ProtoReflect.Descriptor instead.
 func (*ListContainersRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 type ListContainersResponse struct {
@@ -2370,7 +2485,7 @@ type ListContainersResponse struct {
 
 func (x *ListContainersResponse) Reset() {
 	*x = ListContainersResponse{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2497,7 @@ func (x *ListContainersResponse) String() string {
 func (*ListContainersResponse) ProtoMessage() {}
 
 func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2510,7 @@ func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersResponse.ProtoReflect.Descriptor instead.
 func (*ListContainersResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListContainersResponse) GetContainers() []*ContainerState {
@@ -2418,7 +2533,7 @@ type ContainerState struct {
 
 func (x *ContainerState) Reset() {
 	*x = ContainerState{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2545,7 @@ func (x *ContainerState) String() string {
 func (*ContainerState) ProtoMessage() {}
 
 func (x *ContainerState) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2558,7 @@ func (x *ContainerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerState.ProtoReflect.Descriptor instead.
 func (*ContainerState) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ContainerState) GetId() string {
@@ -2493,7 +2608,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2620,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2633,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Exit) GetCode() uint32 {
@@ -2564,7 +2679,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2691,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2704,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExecRequest) GetContainerId() string {
@@ -2650,7 +2765,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2662,7 +2777,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2675,7 +2790,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ExecResponse) GetPid() uint32 {
@@ -2697,7 +2812,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2824,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2837,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SignalProcessRequest) GetContainerId() string {
@@ -2761,7 +2876,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2888,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2901,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 type WaitProcessRequest struct {
@@ -2800,7 +2915,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +2927,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +2940,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WaitProcessRequest) GetContainerId() string {
@@ -2858,7 +2973,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2985,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2998,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WaitProcessResponse) GetExit() *Exit {
@@ -2905,7 +3020,7 @@ type ResizeTerminalRequest struct {
 
 func (x *ResizeTerminalRequest) Reset() {
 	*x = ResizeTerminalRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3032,7 @@ func (x *ResizeTerminalRequest) String() string {
 func (*ResizeTerminalRequest) ProtoMessage() {}
 
 func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3045,7 @@ func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ResizeTerminalRequest) GetContainerId() string {
@@ -2969,7 +3084,7 @@ type ResizeTerminalResponse struct {
 
 func (x *ResizeTerminalResponse) Reset() {
 	*x = ResizeTerminalResponse{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3096,7 @@ func (x *ResizeTerminalResponse) String() string {
 func (*ResizeTerminalResponse) ProtoMessage() {}
 
 func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3109,7 @@ func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 type StatsRequest struct {
@@ -3008,7 +3123,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3135,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3148,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StatsRequest) GetContainerIds() []string {
@@ -3067,7 +3182,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +3194,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +3207,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3120,7 +3235,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3132,7 +3247,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3145,7 +3260,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -3175,7 +3290,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3187,7 +3302,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3200,7 +3315,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Stall) GetTotalNanos() uint64 {
@@ -3246,7 +3361,7 @@ type CPUStats struct {
 
 func (x *CPUStats) Reset() {
 	*x = CPUStats{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3258,7 +3373,7 @@ func (x *CPUStats) String() string {
 func (*CPUStats) ProtoMessage() {}
 
 func (x *CPUStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3271,7 +3386,7 @@ func (x *CPUStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStats.ProtoReflect.Descriptor instead.
 func (*CPUStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CPUStats) GetUsageNanos() uint64 {
@@ -3348,7 +3463,7 @@ type MemoryStats struct {
 
 func (x *MemoryStats) Reset() {
 	*x = MemoryStats{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3360,7 +3475,7 @@ func (x *MemoryStats) String() string {
 func (*MemoryStats) ProtoMessage() {}
 
 func (x *MemoryStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3373,7 +3488,7 @@ func (x *MemoryStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStats.ProtoReflect.Descriptor instead.
 func (*MemoryStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *MemoryStats) GetUsageBytes() uint64 {
@@ -3509,7 +3624,7 @@ type FilesystemStats struct {
 
 func (x *FilesystemStats) Reset() {
 	*x = FilesystemStats{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3521,7 +3636,7 @@ func (x *FilesystemStats) String() string {
 func (*FilesystemStats) ProtoMessage() {}
 
 func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3534,7 +3649,7 @@ func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesystemStats.ProtoReflect.Descriptor instead.
 func (*FilesystemStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *FilesystemStats) GetUsedBytes() uint64 {
@@ -3594,7 +3709,7 @@ type DeviceIO struct {
 
 func (x *DeviceIO) Reset() {
 	*x = DeviceIO{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3606,7 +3721,7 @@ func (x *DeviceIO) String() string {
 func (*DeviceIO) ProtoMessage() {}
 
 func (x *DeviceIO) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3619,7 +3734,7 @@ func (x *DeviceIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceIO.ProtoReflect.Descriptor instead.
 func (*DeviceIO) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DeviceIO) GetMajor() uint32 {
@@ -3674,7 +3789,7 @@ type IOStats struct {
 
 func (x *IOStats) Reset() {
 	*x = IOStats{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3686,7 +3801,7 @@ func (x *IOStats) String() string {
 func (*IOStats) ProtoMessage() {}
 
 func (x *IOStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3699,7 +3814,7 @@ func (x *IOStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOStats.ProtoReflect.Descriptor instead.
 func (*IOStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *IOStats) GetDevices() []*DeviceIO {
@@ -3737,7 +3852,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +3864,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3877,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ContainerStats) GetId() string {
@@ -3866,7 +3981,7 @@ type InterfaceStats struct {
 
 func (x *InterfaceStats) Reset() {
 	*x = InterfaceStats{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3878,7 +3993,7 @@ func (x *InterfaceStats) String() string {
 func (*InterfaceStats) ProtoMessage() {}
 
 func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3891,7 +4006,7 @@ func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStats.ProtoReflect.Descriptor instead.
 func (*InterfaceStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *InterfaceStats) GetName() string {
@@ -3973,7 +4088,7 @@ type PodStats struct {
 
 func (x *PodStats) Reset() {
 	*x = PodStats{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3985,7 +4100,7 @@ func (x *PodStats) String() string {
 func (*PodStats) ProtoMessage() {}
 
 func (x *PodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3998,7 +4113,7 @@ func (x *PodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStats.ProtoReflect.Descriptor instead.
 func (*PodStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PodStats) GetUnixNanos() int64 {
@@ -4066,7 +4181,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4078,7 +4193,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4091,7 +4206,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ShutdownRequest) GetKeepPower() bool {
@@ -4109,7 +4224,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4121,7 +4236,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4134,7 +4249,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{58}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 // StreamHeader opens a connection on the stream port: u16 big-endian length, then this message.
@@ -4152,7 +4267,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4164,7 +4279,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4177,7 +4292,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *StreamHeader) GetKind() isStreamHeader_Kind {
@@ -4260,7 +4375,7 @@ type StdioStream struct {
 
 func (x *StdioStream) Reset() {
 	*x = StdioStream{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4272,7 +4387,7 @@ func (x *StdioStream) String() string {
 func (*StdioStream) ProtoMessage() {}
 
 func (x *StdioStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4285,7 +4400,7 @@ func (x *StdioStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdioStream.ProtoReflect.Descriptor instead.
 func (*StdioStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *StdioStream) GetContainerId() string {
@@ -4326,7 +4441,7 @@ type PortForwardStream struct {
 
 func (x *PortForwardStream) Reset() {
 	*x = PortForwardStream{}
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4338,7 +4453,7 @@ func (x *PortForwardStream) String() string {
 func (*PortForwardStream) ProtoMessage() {}
 
 func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4351,7 +4466,7 @@ func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortForwardStream.ProtoReflect.Descriptor instead.
 func (*PortForwardStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{61}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PortForwardStream) GetPort() uint32 {
@@ -4372,7 +4487,7 @@ type ShareStream struct {
 
 func (x *ShareStream) Reset() {
 	*x = ShareStream{}
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4384,7 +4499,7 @@ func (x *ShareStream) String() string {
 func (*ShareStream) ProtoMessage() {}
 
 func (x *ShareStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4397,7 +4512,7 @@ func (x *ShareStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareStream.ProtoReflect.Descriptor instead.
 func (*ShareStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{62}
+	return file_agent_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ShareStream) GetShareId() string {
@@ -4419,7 +4534,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4431,7 +4546,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4444,7 +4559,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{63}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *StreamReply) GetCode() uint32 {
@@ -4558,14 +4673,15 @@ const file_agent_proto_rawDesc = "" +
 	"\routput_window\x18\v \x01(\rR\foutputWindow\"S\n" +
 	"\x05Layer\x121\n" +
 	"\x04disk\x18\x01 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\x04disk\x12\x17\n" +
-	"\afs_type\x18\x02 \x01(\tR\x06fsType\"\xfe\x03\n" +
+	"\afs_type\x18\x02 \x01(\tR\x06fsType\"\xb5\x04\n" +
 	"\x05Mount\x12 \n" +
 	"\vdestination\x18\x01 \x01(\tR\vdestination\x125\n" +
 	"\x05share\x18\x02 \x01(\v2\x1d.paddock.guest.v1.ShareSourceH\x00R\x05share\x12;\n" +
 	"\ascratch\x18\x03 \x01(\v2\x1f.paddock.guest.v1.ScratchSourceH\x00R\ascratch\x125\n" +
 	"\x05tmpfs\x18\x04 \x01(\v2\x1d.paddock.guest.v1.TmpfsSourceH\x00R\x05tmpfs\x122\n" +
 	"\x04disk\x18\x05 \x01(\v2\x1c.paddock.guest.v1.DiskSourceH\x00R\x04disk\x12B\n" +
-	"\fsandbox_file\x18\x06 \x01(\x0e2\x1d.paddock.guest.v1.SandboxFileH\x00R\vsandboxFile\x12\x1b\n" +
+	"\fsandbox_file\x18\x06 \x01(\x0e2\x1d.paddock.guest.v1.SandboxFileH\x00R\vsandboxFile\x125\n" +
+	"\x05image\x18\x0f \x01(\v2\x1d.paddock.guest.v1.ImageSourceH\x00R\x05image\x12\x1b\n" +
 	"\tread_only\x18\a \x01(\bR\breadOnly\x12.\n" +
 	"\x13recursive_read_only\x18\b \x01(\bR\x11recursiveReadOnly\x12?\n" +
 	"\vpropagation\x18\t \x01(\x0e2\x1d.paddock.guest.v1.PropagationR\vpropagation\x12\x18\n" +
@@ -4592,7 +4708,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x04disk\x18\x01 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\x04disk\x12\x17\n" +
 	"\afs_type\x18\x02 \x01(\tR\x06fsType\x12\x18\n" +
 	"\asubpath\x18\x03 \x01(\tR\asubpath\x12\x14\n" +
-	"\x05block\x18\x04 \x01(\bR\x05block\"\xd7\x01\n" +
+	"\x05block\x18\x04 \x01(\bR\x05block\"X\n" +
+	"\vImageSource\x12/\n" +
+	"\x06layers\x18\x01 \x03(\v2\x17.paddock.guest.v1.LayerR\x06layers\x12\x18\n" +
+	"\asubpath\x18\x02 \x01(\tR\asubpath\"4\n" +
+	"\x10ImageVolumeError\x12 \n" +
+	"\vdestination\x18\x01 \x01(\tR\vdestination\"\xd7\x01\n" +
 	"\x04User\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\x03H\x00R\x03uid\x88\x01\x01\x12\x15\n" +
@@ -4869,7 +4990,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_agent_proto_goTypes = []any{
 	(PIDMode)(0),                     // 0: paddock.guest.v1.PIDMode
 	(Propagation)(0),                 // 1: paddock.guest.v1.Propagation
@@ -4898,62 +5019,64 @@ var file_agent_proto_goTypes = []any{
 	(*ScratchSource)(nil),            // 24: paddock.guest.v1.ScratchSource
 	(*TmpfsSource)(nil),              // 25: paddock.guest.v1.TmpfsSource
 	(*DiskSource)(nil),               // 26: paddock.guest.v1.DiskSource
-	(*User)(nil),                     // 27: paddock.guest.v1.User
-	(*ResolvedUser)(nil),             // 28: paddock.guest.v1.ResolvedUser
-	(*CreateContainerResponse)(nil),  // 29: paddock.guest.v1.CreateContainerResponse
-	(*StartContainerRequest)(nil),    // 30: paddock.guest.v1.StartContainerRequest
-	(*StartContainerResponse)(nil),   // 31: paddock.guest.v1.StartContainerResponse
-	(*DeleteContainerRequest)(nil),   // 32: paddock.guest.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil),  // 33: paddock.guest.v1.DeleteContainerResponse
-	(*UpdateContainerRequest)(nil),   // 34: paddock.guest.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil),  // 35: paddock.guest.v1.UpdateContainerResponse
-	(*UpdateSandboxRequest)(nil),     // 36: paddock.guest.v1.UpdateSandboxRequest
-	(*UpdateSandboxResponse)(nil),    // 37: paddock.guest.v1.UpdateSandboxResponse
-	(*ListContainersRequest)(nil),    // 38: paddock.guest.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),   // 39: paddock.guest.v1.ListContainersResponse
-	(*ContainerState)(nil),           // 40: paddock.guest.v1.ContainerState
-	(*Exit)(nil),                     // 41: paddock.guest.v1.Exit
-	(*ExecRequest)(nil),              // 42: paddock.guest.v1.ExecRequest
-	(*ExecResponse)(nil),             // 43: paddock.guest.v1.ExecResponse
-	(*SignalProcessRequest)(nil),     // 44: paddock.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),    // 45: paddock.guest.v1.SignalProcessResponse
-	(*WaitProcessRequest)(nil),       // 46: paddock.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),      // 47: paddock.guest.v1.WaitProcessResponse
-	(*ResizeTerminalRequest)(nil),    // 48: paddock.guest.v1.ResizeTerminalRequest
-	(*ResizeTerminalResponse)(nil),   // 49: paddock.guest.v1.ResizeTerminalResponse
-	(*StatsRequest)(nil),             // 50: paddock.guest.v1.StatsRequest
-	(*StatsResponse)(nil),            // 51: paddock.guest.v1.StatsResponse
-	(*Pressure)(nil),                 // 52: paddock.guest.v1.Pressure
-	(*Stall)(nil),                    // 53: paddock.guest.v1.Stall
-	(*CPUStats)(nil),                 // 54: paddock.guest.v1.CPUStats
-	(*MemoryStats)(nil),              // 55: paddock.guest.v1.MemoryStats
-	(*FilesystemStats)(nil),          // 56: paddock.guest.v1.FilesystemStats
-	(*DeviceIO)(nil),                 // 57: paddock.guest.v1.DeviceIO
-	(*IOStats)(nil),                  // 58: paddock.guest.v1.IOStats
-	(*ContainerStats)(nil),           // 59: paddock.guest.v1.ContainerStats
-	(*InterfaceStats)(nil),           // 60: paddock.guest.v1.InterfaceStats
-	(*PodStats)(nil),                 // 61: paddock.guest.v1.PodStats
-	(*ShutdownRequest)(nil),          // 62: paddock.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),         // 63: paddock.guest.v1.ShutdownResponse
-	(*StreamHeader)(nil),             // 64: paddock.guest.v1.StreamHeader
-	(*StdioStream)(nil),              // 65: paddock.guest.v1.StdioStream
-	(*PortForwardStream)(nil),        // 66: paddock.guest.v1.PortForwardStream
-	(*ShareStream)(nil),              // 67: paddock.guest.v1.ShareStream
-	(*StreamReply)(nil),              // 68: paddock.guest.v1.StreamReply
-	nil,                              // 69: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	nil,                              // 70: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	(*ImageSource)(nil),              // 27: paddock.guest.v1.ImageSource
+	(*ImageVolumeError)(nil),         // 28: paddock.guest.v1.ImageVolumeError
+	(*User)(nil),                     // 29: paddock.guest.v1.User
+	(*ResolvedUser)(nil),             // 30: paddock.guest.v1.ResolvedUser
+	(*CreateContainerResponse)(nil),  // 31: paddock.guest.v1.CreateContainerResponse
+	(*StartContainerRequest)(nil),    // 32: paddock.guest.v1.StartContainerRequest
+	(*StartContainerResponse)(nil),   // 33: paddock.guest.v1.StartContainerResponse
+	(*DeleteContainerRequest)(nil),   // 34: paddock.guest.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil),  // 35: paddock.guest.v1.DeleteContainerResponse
+	(*UpdateContainerRequest)(nil),   // 36: paddock.guest.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil),  // 37: paddock.guest.v1.UpdateContainerResponse
+	(*UpdateSandboxRequest)(nil),     // 38: paddock.guest.v1.UpdateSandboxRequest
+	(*UpdateSandboxResponse)(nil),    // 39: paddock.guest.v1.UpdateSandboxResponse
+	(*ListContainersRequest)(nil),    // 40: paddock.guest.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),   // 41: paddock.guest.v1.ListContainersResponse
+	(*ContainerState)(nil),           // 42: paddock.guest.v1.ContainerState
+	(*Exit)(nil),                     // 43: paddock.guest.v1.Exit
+	(*ExecRequest)(nil),              // 44: paddock.guest.v1.ExecRequest
+	(*ExecResponse)(nil),             // 45: paddock.guest.v1.ExecResponse
+	(*SignalProcessRequest)(nil),     // 46: paddock.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),    // 47: paddock.guest.v1.SignalProcessResponse
+	(*WaitProcessRequest)(nil),       // 48: paddock.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),      // 49: paddock.guest.v1.WaitProcessResponse
+	(*ResizeTerminalRequest)(nil),    // 50: paddock.guest.v1.ResizeTerminalRequest
+	(*ResizeTerminalResponse)(nil),   // 51: paddock.guest.v1.ResizeTerminalResponse
+	(*StatsRequest)(nil),             // 52: paddock.guest.v1.StatsRequest
+	(*StatsResponse)(nil),            // 53: paddock.guest.v1.StatsResponse
+	(*Pressure)(nil),                 // 54: paddock.guest.v1.Pressure
+	(*Stall)(nil),                    // 55: paddock.guest.v1.Stall
+	(*CPUStats)(nil),                 // 56: paddock.guest.v1.CPUStats
+	(*MemoryStats)(nil),              // 57: paddock.guest.v1.MemoryStats
+	(*FilesystemStats)(nil),          // 58: paddock.guest.v1.FilesystemStats
+	(*DeviceIO)(nil),                 // 59: paddock.guest.v1.DeviceIO
+	(*IOStats)(nil),                  // 60: paddock.guest.v1.IOStats
+	(*ContainerStats)(nil),           // 61: paddock.guest.v1.ContainerStats
+	(*InterfaceStats)(nil),           // 62: paddock.guest.v1.InterfaceStats
+	(*PodStats)(nil),                 // 63: paddock.guest.v1.PodStats
+	(*ShutdownRequest)(nil),          // 64: paddock.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 65: paddock.guest.v1.ShutdownResponse
+	(*StreamHeader)(nil),             // 66: paddock.guest.v1.StreamHeader
+	(*StdioStream)(nil),              // 67: paddock.guest.v1.StdioStream
+	(*PortForwardStream)(nil),        // 68: paddock.guest.v1.PortForwardStream
+	(*ShareStream)(nil),              // 69: paddock.guest.v1.ShareStream
+	(*StreamReply)(nil),              // 70: paddock.guest.v1.StreamReply
+	nil,                              // 71: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	nil,                              // 72: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
 	9,  // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
 	12, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	69, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	71, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
 	9,  // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
 	13, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
 	14, // 5: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
 	15, // 6: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
 	21, // 7: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
 	22, // 8: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	27, // 9: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	29, // 9: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
 	0,  // 10: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
 	9,  // 11: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
 	23, // 12: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
@@ -4961,74 +5084,76 @@ var file_agent_proto_depIdxs = []int32{
 	25, // 14: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
 	26, // 15: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
 	2,  // 16: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	1,  // 17: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	9,  // 18: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	28, // 19: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	40, // 20: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	3,  // 21: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	41, // 22: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	41, // 23: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	59, // 24: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	61, // 25: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	53, // 26: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	53, // 27: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	52, // 28: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	52, // 29: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	57, // 30: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	52, // 31: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	54, // 32: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	55, // 33: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	56, // 34: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	58, // 35: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	54, // 36: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	55, // 37: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	60, // 38: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	56, // 39: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	70, // 40: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	58, // 41: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	65, // 42: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	66, // 43: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	67, // 44: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	4,  // 45: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 46: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 47: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 48: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	16, // 49: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	18, // 50: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	20, // 51: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	30, // 52: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	32, // 53: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	34, // 54: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	38, // 55: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	42, // 56: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	44, // 57: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	46, // 58: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	48, // 59: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	36, // 60: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	50, // 61: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	62, // 62: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 63: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 64: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	11, // 65: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	17, // 66: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	19, // 67: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	29, // 68: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	31, // 69: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	33, // 70: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	35, // 71: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	39, // 72: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	43, // 73: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	45, // 74: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	47, // 75: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	49, // 76: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	37, // 77: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	51, // 78: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	63, // 79: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	63, // [63:80] is the sub-list for method output_type
-	46, // [46:63] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	27, // 17: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	1,  // 18: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	9,  // 19: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	21, // 20: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	30, // 21: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	42, // 22: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	3,  // 23: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	43, // 24: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	43, // 25: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	61, // 26: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	63, // 27: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	55, // 28: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	55, // 29: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	54, // 30: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	54, // 31: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	59, // 32: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	54, // 33: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	56, // 34: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	57, // 35: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	58, // 36: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	60, // 37: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	56, // 38: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	57, // 39: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	62, // 40: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	58, // 41: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	72, // 42: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	60, // 43: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	67, // 44: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	68, // 45: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	69, // 46: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	4,  // 47: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	5,  // 48: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	7,  // 49: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 50: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	16, // 51: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	18, // 52: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	20, // 53: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	32, // 54: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	34, // 55: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	36, // 56: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	40, // 57: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	44, // 58: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	46, // 59: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	48, // 60: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	50, // 61: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	38, // 62: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	52, // 63: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	64, // 64: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 65: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 66: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	11, // 67: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	17, // 68: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	19, // 69: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	31, // 70: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	33, // 71: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	35, // 72: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	37, // 73: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	41, // 74: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	45, // 75: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	47, // 76: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	49, // 77: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	51, // 78: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	39, // 79: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	53, // 80: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	65, // 81: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	65, // [65:82] is the sub-list for method output_type
+	48, // [48:65] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -5042,9 +5167,10 @@ func file_agent_proto_init() {
 		(*Mount_Tmpfs)(nil),
 		(*Mount_Disk)(nil),
 		(*Mount_SandboxFile)(nil),
+		(*Mount_Image)(nil),
 	}
-	file_agent_proto_msgTypes[22].OneofWrappers = []any{}
-	file_agent_proto_msgTypes[59].OneofWrappers = []any{
+	file_agent_proto_msgTypes[24].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[61].OneofWrappers = []any{
 		(*StreamHeader_Stdio)(nil),
 		(*StreamHeader_PortForward)(nil),
 		(*StreamHeader_Share)(nil),
@@ -5055,7 +5181,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

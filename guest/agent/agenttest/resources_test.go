@@ -3,6 +3,7 @@
 package agenttest
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"strconv"
@@ -92,6 +93,58 @@ func testMounts(t *testing.T, _ *Machine, c *client.Client) {
 	if out, errs, _ := Run(t, c, disk); out != "base\n16777216\n" {
 		t.Errorf("a disk's file and the disk itself: %q, %q", out, errs)
 	}
+}
+
+// testImageVolumes mounts the image of the container, and parts of it, into it.
+func testImageVolumes(t *testing.T, _ *Machine, c *client.Client) {
+	image := func(destination, subpath string, luns ...uint32) *api.Mount {
+		source := &api.ImageSource{Subpath: subpath}
+		for _, lun := range luns {
+			source.Layers = append(source.Layers, &api.Layer{Disk: &api.DiskAddress{Lun: lun}, FsType: "ext4"})
+		}
+		return &api.Mount{Destination: destination, ReadOnly: true, Source: &api.Mount_Image{Image: source}}
+	}
+	req := Request("iv", `cat /all/etc/layer /one/etc/layer; ls /sub; ls /all; /all/bin/busybox echo runs; /one/bin/busybox echo wrong; touch /all/x /sub/x; mount -o remount,rw /all`)
+	req.Spec = bytes.ReplaceAll(req.Spec, []byte(`"CAP_CHOWN"`), []byte(`"CAP_CHOWN","CAP_SYS_ADMIN"`))
+	req.Mounts = []*api.Mount{
+		image("/all", "", baseLUN, topLUN), image("/one", "", baseLUN),
+		image("/sub", "escape/data/sub", baseLUN, topLUN), // a link to the root means the image's
+	}
+	req.Mounts[1].Options = []string{"noexec"}
+	out, errs, exit := Run(t, c, req)
+	want := "top\nbase\nfile\nbin\ndata\ndev\nescape\netc\nhome\nproc\nroot\nsys\ntmp\nruns\n"
+	if out != want || exit.Code == 0 || strings.Count(errs, "Read-only") != 3 || !strings.Contains(errs, "/one/bin/busybox: Permission denied") {
+		t.Errorf("stdout %q, stderr %q, exit %v", out, errs, exit)
+	}
+	for _, bad := range []struct {
+		mount *api.Mount
+		code  codes.Code
+		text  string
+	}{
+		{image("/x", "no/such", baseLUN), codes.InvalidArgument, `mount /x: the image has no folder "no/such": no such file`},
+		{image("/x", "data/sub/file", baseLUN), codes.InvalidArgument, "not a directory"},
+		{image("/x", "escape/../../run/paddock", baseLUN, topLUN), codes.InvalidArgument, "no such file"},
+		{image("/x", ""), codes.InvalidArgument, "0 layers"},
+	} {
+		req := Request("iv-bad", "true")
+		req.Mounts = []*api.Mount{bad.mount}
+		_, err := c.CreateContainer(Context(t), req)
+		if status.Code(err) != bad.code || !strings.Contains(err.Error(), bad.text) {
+			t.Errorf("%v: %v", bad.mount, err)
+		}
+		_, ofVolume := firstDetail(err).(*api.ImageVolumeError)
+		if want := len(bad.mount.GetImage().Layers) > 0; ofVolume != want {
+			t.Errorf("%v: marked as an image volume's error: %t, want %t", bad.mount, ofVolume, want)
+		}
+	}
+}
+
+// firstDetail is the first detail of an error's status; nil if it has none.
+func firstDetail(err error) any {
+	for _, d := range status.Convert(err).Details() {
+		return d
+	}
+	return nil
 }
 
 func testNetwork(t *testing.T, _ *Machine, c *client.Client) {

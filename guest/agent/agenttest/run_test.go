@@ -37,6 +37,7 @@ func TestAgent(t *testing.T) {
 		{"oom", testOOM},
 		{"pid modes", testPIDModes},
 		{"mounts", testMounts},
+		{"image volumes", testImageVolumes},
 		{"network", testNetwork},
 		{"port forward", testPortForward},
 		{"stats and update", testStats},
