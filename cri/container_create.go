@@ -2,8 +2,10 @@ package cri
 
 import (
 	"context"
+	"errors"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	crierrors "k8s.io/cri-api/pkg/errors"
 
 	"github.com/paddock-run/paddock/podsandbox"
 )
@@ -33,9 +35,17 @@ func (s *Server) CreateContainer(ctx context.Context, r *runtimeapi.CreateContai
 	}
 	id, err := s.runtime.CreateContainer(ctx, sb.ID, cfg)
 	if err != nil {
-		return nil, err
+		return nil, createError(err)
 	}
 	return &runtimeapi.CreateContainerResponse{ContainerId: id}, nil
+}
+
+// createError names errors of image volumes as kubelet knows them: by the start of the message.
+func createError(err error) error {
+	if errors.Is(err, podsandbox.ErrImageVolume) {
+		return errorf(codeOf(err), "%v: %v", crierrors.ErrImageVolumeMountFailed, err)
+	}
+	return err
 }
 
 // checkAgainstSandbox refuses what the sandbox was not made for.

@@ -139,6 +139,12 @@ func malformedContainers() []malformed {
 	res := func(f func(*rt.LinuxContainerResources)) func(*rt.ContainerConfig) {
 		return func(c *rt.ContainerConfig) { f(c.Linux.Resources) }
 	}
+	volume := func(f func(*rt.Mount)) func(*rt.ContainerConfig) {
+		return mnt(func(m *rt.Mount) {
+			m.Image, m.HostPath = &rt.ImageSpec{Image: "x"}, ""
+			f(m)
+		})
+	}
 	dev := func(d *rt.Device) func(*rt.ContainerConfig) {
 		return func(c *rt.ContainerConfig) { c.Devices = []*rt.Device{d} }
 	}
@@ -178,7 +184,11 @@ func malformedContainers() []malformed {
 		createWith("relative host path", bad, "host_path", mnt(func(m *rt.Mount) { m.HostPath = "../x" })),
 		createWith("host path with NUL", bad, "host_path", mnt(func(m *rt.Mount) { m.HostPath = "/a\x00b" })),
 		createWith("image and host path", bad, "exclude", mnt(func(m *rt.Mount) { m.Image = &rt.ImageSpec{Image: "x"} })),
-		createWith("image volume", unimplemented, "image volumes", mnt(func(m *rt.Mount) { m.Image, m.HostPath = &rt.ImageSpec{Image: "x"}, "" })),
+		createWith("image without a name", bad, "image", volume(func(m *rt.Mount) { m.Image.Image = "" })),
+		createWith("writable image", bad, "readonly", volume(func(m *rt.Mount) { m.Readonly, m.RecursiveReadOnly = false, false })),
+		createWith("absolute sub path", bad, "image_sub_path", volume(func(m *rt.Mount) { m.ImageSubPath = "/etc" })),
+		createWith("climbing sub path", bad, "image_sub_path", volume(func(m *rt.Mount) { m.ImageSubPath = "a/../../etc" })),
+		createWith("sub path with NUL", bad, "image_sub_path", volume(func(m *rt.Mount) { m.ImageSubPath = "a\x00" })),
 		createWith("sub path without image", bad, "image_sub_path", mnt(func(m *rt.Mount) { m.ImageSubPath = "x" })),
 		createWith("unknown propagation", bad, "propagation", mnt(func(m *rt.Mount) { m.RecursiveReadOnly, m.Propagation = false, 7 })),
 		createWith("recursive without read-only", bad, "recursive_read_only", mnt(func(m *rt.Mount) { m.Readonly = false })),

@@ -48,6 +48,9 @@ func mount(m *runtimeapi.Mount) podsandbox.Mount {
 		HostPath:          m.GetHostPath(),
 		Image:             m.GetImage().GetImage(),
 		SubPath:           m.GetImageSubPath(),
+		UserImage:         m.GetImage().GetUserSpecifiedImage(),
+		ImageHandler:      m.GetImage().GetRuntimeHandler(),
+		ImageAnnotations:  m.GetImage().GetAnnotations(),
 		ReadOnly:          m.GetReadonly(),
 		RecursiveReadOnly: m.GetRecursiveReadOnly(),
 		Propagation:       podsandbox.Propagation(m.GetPropagation()),
@@ -70,7 +73,9 @@ func criMount(m *podsandbox.Mount) *runtimeapi.Mount {
 		MountOptions:      m.Options,
 	}
 	if m.Image != "" {
-		out.Image = &runtimeapi.ImageSpec{Image: m.Image}
+		out.Image = &runtimeapi.ImageSpec{
+			Image: m.Image, UserSpecifiedImage: m.UserImage, RuntimeHandler: m.ImageHandler, Annotations: m.ImageAnnotations,
+		}
 	}
 	return out
 }
@@ -138,8 +143,8 @@ func (s *Server) containerStatus(st *podsandbox.ContainerStatus) *runtimeapi.Con
 	}
 	for i := range st.Config.Mounts {
 		m := criMount(&st.Config.Mounts[i])
-		if d, ok := st.MountImages[m.ContainerPath]; ok && m.Image != nil {
-			m.Image.ImageRef = d.String()
+		if m.Image != nil {
+			m.Image.ImageRef = st.MountImages[m.ContainerPath]
 		}
 		out.Mounts = append(out.Mounts, m)
 	}

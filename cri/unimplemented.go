@@ -26,7 +26,6 @@ var (
 	missingIDMappedMounts      = Capability{"mounts with id mappings", "id-mapped mounts are not available"}
 	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods in a VM yet; use the pod network with hostPort"}
 	missingCDI                 = Capability{"CDI devices", "CDI devices are not available to pods in a VM yet"}
-	missingImageVolumes        = Capability{"image volumes", "image volumes are not available yet"}
 	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}
 	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod"}
 )
@@ -35,7 +34,7 @@ var (
 func Unimplemented(cfg Config) []Capability {
 	list := []Capability{
 		missingCheckpointContainer, missingCheckpointPod, missingRestorePod,
-		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork, missingCDI, missingImageVolumes,
+		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork, missingCDI,
 		missingWindowsResources, missingHostProcess,
 	}
 	if !cfg.hasWindows() {

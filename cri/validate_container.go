@@ -97,21 +97,19 @@ func (c Config) checkMount(i int, m *runtimeapi.Mount, os guest.OS) error {
 	if m.GetRecursiveReadOnly() && (!m.GetReadonly() || m.GetPropagation() != runtimeapi.MountPropagation_PROPAGATION_PRIVATE) {
 		return invalid(at(field, i, "recursive_read_only"), "needs readonly and private propagation")
 	}
-	if m.GetImageSubPath() != "" && (m.GetImage().GetImage() == "" || isAbs(m.GetImageSubPath(), os) || hasDotDot(m.GetImageSubPath())) {
-		return invalid(at(field, i, "image_sub_path"), "%q is not a path within an image", clip(m.GetImageSubPath()))
+	if m.GetImage() == nil && m.GetImageSubPath() != "" {
+		return invalid(at(field, i, "image_sub_path"), "needs an image")
 	}
 	for _, o := range m.GetMountOptions() {
 		if !mountOptions[o] {
 			return invalid(at(field, i, "mount_options"), "%q is not an option of bind mounts", clip(o))
 		}
 	}
-	if m.GetImage().GetImage() != "" {
-		if m.GetHostPath() != "" {
-			return invalid(at(field, i, "host_path"), "and image exclude each other")
+	if m.GetImage() != nil {
+		if err := checkImageVolume(i, m, os); err != nil {
+			return err
 		}
-		return missingImageVolumes.err()
-	}
-	if err := checkPath(at(field, i, "host_path"), m.GetHostPath(), c.HostOS); err != nil {
+	} else if err := checkPath(at(field, i, "host_path"), m.GetHostPath(), c.HostOS); err != nil {
 		return err
 	}
 	if len(m.GetUidMappings())+len(m.GetGidMappings()) > 0 {
@@ -119,6 +117,23 @@ func (c Config) checkMount(i int, m *runtimeapi.Mount, os guest.OS) error {
 	}
 	if len(m.GetMountOptions()) > 0 && !c.MountOptions {
 		return missingMountOptions.err()
+	}
+	return nil
+}
+
+// checkImageVolume refuses what is no mount of an image. It is read-only by definition (KEP-4639).
+func checkImageVolume(i int, m *runtimeapi.Mount, os guest.OS) error {
+	const field = "config.mounts"
+	if err := checkImage(at(field, i, "image"), m.GetImage()); err != nil {
+		return err
+	}
+	switch sub := m.GetImageSubPath(); {
+	case m.GetHostPath() != "":
+		return invalid(at(field, i, "host_path"), "and image exclude each other")
+	case !m.GetReadonly():
+		return invalid(at(field, i, "readonly"), "must be true: an image is mounted read-only")
+	case len(sub) > maxPathLength || strings.ContainsRune(sub, 0) || isAbs(sub, os) || hasDotDot(sub):
+		return invalid(at(field, i, "image_sub_path"), "%q is not a path within an image", clip(sub))
 	}
 	return nil
 }

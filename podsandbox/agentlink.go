@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/client"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
@@ -138,6 +140,9 @@ func fromAgent(err error) error {
 		return nil
 	}
 	if s, ok := status.FromError(err); ok {
+		if isImageVolumeError(s) {
+			return fmt.Errorf("%w: %w", ErrImageVolume, fromAgent(status.Error(s.Code(), s.Message())))
+		}
 		switch s.Code() {
 		case codes.NotFound:
 			return fmt.Errorf("%w: guest: %s", ErrNotFound, s.Message())
@@ -155,4 +160,8 @@ func fromAgent(err error) error {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
 	return fmt.Errorf("guest: %w", err)
+}
+
+func isImageVolumeError(s *status.Status) bool {
+	return slices.ContainsFunc(s.Details(), func(d any) bool { _, ok := d.(*guestapi.ImageVolumeError); return ok })
 }

@@ -23,6 +23,8 @@ var (
 	ErrUnsupported = errors.New("not supported")
 	// ErrUnavailable: a part that is needed is not ready (network, image).
 	ErrUnavailable = errors.New("not ready")
+	// ErrImageVolume: what failed was the mount of an image. It comes beside one of the others.
+	ErrImageVolume = errors.New("image volume")
 	// ErrTimeout: a process did not end in the time given for it.
 	ErrTimeout = errors.New("timed out")
 )

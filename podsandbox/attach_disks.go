@@ -14,16 +14,23 @@ import (
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
-// attachLayers leases the image's layers and attaches them in parallel; containers of a pod share them.
-func (k *containerMake) attachLayers(ctx context.Context) error {
-	m, s, c := k.m, k.s, k.c
+// attachLayers leases the image's layers and attaches them; containers of a pod share them.
+func (k *containerMake) attachLayers(ctx context.Context) (err error) {
+	m, c := k.m, k.c
 	k.undo.push("image lease", func(ctx context.Context) error { return m.deps.Images.ReleaseLayers(ctx, c.id) })
-	layers, err := m.deps.Images.Layers(ctx, k.image.ID, c.id)
-	if err != nil {
-		return fmt.Errorf("image layers: %w", err)
-	}
 	k.undo.push("disks and shares", func(ctx context.Context) error { return m.releaseUses(ctx, c) })
-	k.layers = make([]*guestapi.Layer, len(layers))
+	k.layers, err = k.leaseLayers(ctx, k.image.ID)
+	return err
+}
+
+// leaseLayers leases an image's layers to the container and attaches them in parallel.
+func (k *containerMake) leaseLayers(ctx context.Context, imageID string) ([]*guestapi.Layer, error) {
+	s, c := k.s, k.c
+	layers, err := k.m.deps.Images.Layers(ctx, imageID, c.id)
+	if err != nil {
+		return nil, fmt.Errorf("image layers: %w", err)
+	}
+	out := make([]*guestapi.Layer, len(layers))
 	uses := make([]*diskUse, len(layers))
 	parts, partCtx := errgroup.WithContext(ctx)
 	for i, layer := range layers {
@@ -33,7 +40,7 @@ func (k *containerMake) attachLayers(ctx context.Context) error {
 				return fmt.Errorf("attach layer %s: %w", layer.ID, err)
 			}
 			uses[i] = &diskUse{Path: layer.Path, Address: addr}
-			k.layers[i] = &guestapi.Layer{Disk: guestDisk(addr), FsType: layer.FSType}
+			out[i] = &guestapi.Layer{Disk: guestDisk(addr), FsType: layer.FSType}
 			return nil
 		})
 	}
@@ -45,7 +52,7 @@ func (k *containerMake) attachLayers(ctx context.Context) error {
 			c.record.Disks = append(c.record.Disks, *use)
 		}
 	}
-	return err
+	return out, err
 }
 
 func guestDisk(a vm.DiskAddress) *guestapi.DiskAddress {

@@ -41,9 +41,7 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		return nil, fmt.Errorf("%w: the container's path must be absolute", ErrInvalid)
 	case m.IDMapped:
 		return nil, fmt.Errorf("%w: id-mapped mounts", ErrUnsupported)
-	case m.Image != "":
-		return nil, fmt.Errorf("%w: image volumes", ErrUnsupported)
-	case m.HostPath == "":
+	case m.HostPath == "" && m.Image == "":
 		return nil, fmt.Errorf("%w: neither a host path nor an image is given", ErrInvalid)
 	}
 	out := &guestapi.Mount{
@@ -54,6 +52,14 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		out.Propagation = guestapi.Propagation_PROPAGATION_RSLAVE
 	case PropagationBidirectional:
 		out.Propagation = guestapi.Propagation_PROPAGATION_RSHARED
+	}
+	if m.Image != "" {
+		source, err := k.imageSource(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		out.Source = source
+		return out, nil
 	}
 	source, err := classify(m.HostPath)
 	if err != nil {

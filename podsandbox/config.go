@@ -3,8 +3,6 @@ package podsandbox
 import (
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/network"
 )
@@ -122,8 +120,12 @@ const (
 type Mount struct {
 	ContainerPath string
 	HostPath      string
-	// Image, if set, is mounted instead of HostPath; SubPath within it.
-	Image, SubPath    string
+	// Image, if set, is mounted instead of HostPath; SubPath within it. The rest of
+	// what the request said with it is echoed in statuses.
+	Image, SubPath          string
+	UserImage, ImageHandler string
+	ImageAnnotations        map[string]string
+
 	ReadOnly          bool
 	RecursiveReadOnly bool
 	Propagation       Propagation
@@ -228,8 +230,8 @@ type ContainerStatus struct {
 	ImageRef        string // repo digest, or the id when it has none
 	LogPath         string // absolute; empty: none
 	User            *User
-	// MountImages is the digest of each image volume, by container path.
-	MountImages map[string]digest.Digest
+	// MountImages is the ImageRef of each image volume, by container path.
+	MountImages map[string]string
 	StopSignal  string
 }
 

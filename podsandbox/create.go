@@ -69,10 +69,10 @@ func checkContainer(cfg *ContainerConfig) error {
 		return fmt.Errorf("%w: a container needs a name", ErrInvalid)
 	case cfg.Image == "":
 		return fmt.Errorf("%w: a container needs an image", ErrInvalid)
-	case cfg.Security.UserNamespacePod:
-		return fmt.Errorf("%w: user namespaces: the pod has a kernel of its own instead", ErrUnsupported)
 	case len(cfg.CDIDevices) > 0:
 		return fmt.Errorf("%w: CDI devices: a device of the host cannot be passed into a VM", ErrUnsupported)
+	case cfg.Security.UserNamespacePod:
+		return fmt.Errorf("%w: user namespaces: the pod has a kernel of its own instead", ErrUnsupported)
 	}
 	_, err := parseSignal(cfg.StopSignal)
 	return err
@@ -86,13 +86,17 @@ type containerMake struct {
 	cfg  ContainerConfig
 	undo undo
 
-	image  imageservice.Image
-	layers []*guestapi.Layer
-	mounts []*guestapi.Mount
+	image   imageservice.Image
+	volumes map[string]imageservice.Image // of image volumes, by container path
+	layers  []*guestapi.Layer
+	mounts  []*guestapi.Mount
 }
 
-func (k *containerMake) run(ctx context.Context) error {
-	if err := k.findImage(ctx); err != nil {
+func (k *containerMake) run(ctx context.Context) (err error) {
+	if k.image, err = k.localImage(ctx, k.cfg.Image); err != nil {
+		return err
+	}
+	if err := k.findVolumes(ctx); err != nil {
 		return err
 	}
 	spec, err := k.spec()
@@ -133,15 +137,6 @@ func (k *containerMake) run(ctx context.Context) error {
 	return err
 }
 
-func (k *containerMake) findImage(ctx context.Context) (err error) {
-	os, _ := k.s.status.Load().Config.Handler.OS()
-	k.image, err = k.m.deps.Images.Get(ctx, k.cfg.Image, os)
-	if errors.Is(err, imageservice.ErrNotFound) {
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	return err
-}
-
 func (k *containerMake) spec() ([]byte, error) {
 	in, err := k.m.specInput(k.s, k.c.id, &k.cfg, k.image)
 	if err != nil {
@@ -167,10 +162,6 @@ func (k *containerMake) intent() error {
 	if stop == "" {
 		stop = "SIGTERM"
 	}
-	ref := k.image.ID
-	if len(k.image.RepoDigests) > 0 {
-		ref = k.image.RepoDigests[0]
-	}
 	logPath := ""
 	if dir := k.s.status.Load().Config.LogDirectory; dir != "" && k.cfg.LogPath != "" {
 		logPath = filepath.Join(dir, k.cfg.LogPath)
@@ -179,7 +170,8 @@ func (k *containerMake) intent() error {
 	_, err := m.updateContainer(c, func(r *containerRecord) bool {
 		*r = containerRecord{Phase: phaseMaking, Status: ContainerStatus{
 			ID: c.id, SandboxID: k.s.id, Created: time.Now(), Config: k.cfg,
-			ImageID: k.image.ID, ImageRef: ref, LogPath: logPath, StopSignal: stop,
+			ImageID: k.image.ID, ImageRef: imageRef(&k.image), LogPath: logPath, StopSignal: stop,
+			MountImages: k.volumeRefs(),
 		}}
 		return true
 	})

@@ -21,7 +21,7 @@ import (
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
-// fakeImages has one image of two layers.
+// fakeImages has two images of two layers; the lower one is the same.
 type fakeImages struct {
 	imageservice.Service // what is not used here
 	dir                  string
@@ -32,6 +32,9 @@ type fakeImages struct {
 }
 
 func (f *fakeImages) Get(_ context.Context, ref string, os guest.OS) (imageservice.Image, error) {
+	if ref == "models" || ref == "sha256:3" {
+		return imageservice.Image{ID: "sha256:3", OS: os, RepoDigests: []string{"models@sha256:4"}}, nil
+	}
 	if ref != "busybox" {
 		return imageservice.Image{}, fmt.Errorf("%s: %w", ref, imageservice.ErrNotFound)
 	}
@@ -41,14 +44,18 @@ func (f *fakeImages) Get(_ context.Context, ref string, os guest.OS) (imageservi
 }
 
 func (f *fakeImages) Layers(_ context.Context, id, owner string) ([]imageservice.Layer, error) {
-	if err := f.fail("Layers"); err != nil {
+	step, top := "Layers", "top.ext4"
+	if id == "sha256:3" {
+		step, top = "Layers models", "models.ext4"
+	}
+	if err := f.fail(step); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leases[owner] = true
 	var layers []imageservice.Layer
-	for _, name := range []string{"base.ext4", "top.ext4"} {
+	for _, name := range []string{"base.ext4", top} {
 		path := filepath.Join(f.dir, name)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			return nil, err

@@ -53,6 +53,15 @@ func Layered() (v1.Image, error) {
 	)
 }
 
+// Files is an image of one layer without any program, as image volumes mount.
+func Files() (v1.Image, error) {
+	return Image("amd64", v1.Config{}, Tree{
+		"models": Dir(0o755), "models/small": Dir(0o755), "models/small/weights": File(0o644, "small weights\n"),
+		"models/large": Dir(0o755), "models/large/weights": File(0o644, "large weights\n"),
+		"latest": Symlink("models/large"), "out": Symlink("/etc"), "README": File(0o644, "read me\n"),
+	})
+}
+
 // Program builds one of this module's commands into an image of its own that runs it.
 // moduleDir is the folder of e2e/go.mod; pkg such as "./cmd/webserver".
 func Program(moduleDir, pkg string, base Tree) (v1.Image, error) {

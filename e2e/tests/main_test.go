@@ -29,6 +29,7 @@ const host = "paddock.test"
 const (
 	busybox    = host + "/busybox:1"
 	configured = host + "/configured:1"
+	files      = host + "/files:1"
 	layered    = host + "/layered:1"
 	web        = host + "/web:1"
 )
@@ -163,6 +164,7 @@ func push(ctx context.Context, reg *registry.Registry) error {
 	}{
 		{"busybox:1", func() (registry.Taggable, error) { return images.Busybox() }},
 		{"configured:1", func() (registry.Taggable, error) { return images.Configured() }},
+		{"files:1", func() (registry.Taggable, error) { return images.Files() }},
 		{"layered:1", func() (registry.Taggable, error) { return images.Layered() }},
 		{"web:1", func() (registry.Taggable, error) { return images.WebServer(filepath.Join(root, "e2e")) }},
 	} {

@@ -15,7 +15,7 @@ import (
 // Agent is one guest's agent.
 type Agent struct {
 	vmtest.Agent
-	// Fail, if set, is asked before each call by its name; its error is the call's.
+	// Fail, if set, is asked before each call by its name; its error, INTERNAL unless it has a code, is the call's.
 	Fail func(call string) error
 
 	mu         sync.Mutex
@@ -43,10 +43,11 @@ func (a *Agent) check(call string) error {
 	if a.Fail == nil {
 		return nil
 	}
-	if err := a.Fail(call); err != nil {
-		return status.Error(codes.Internal, err.Error())
+	err := a.Fail(call)
+	if _, coded := status.FromError(err); coded {
+		return err
 	}
-	return nil
+	return status.Error(codes.Internal, err.Error())
 }
 
 // Container is a container by id; nil if there is none.
