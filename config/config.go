@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/distribution/reference"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
@@ -138,6 +139,11 @@ func (c *Config) validate() error {
 	}
 	if c.Images.MaxLayerSize.Sign() <= 0 {
 		bad("images.maxLayerSize", "%s is not positive", c.Images.MaxLayerSize.String())
+	}
+	for _, name := range c.Images.Pinned {
+		if _, err := reference.ParseDockerRef(name); err != nil {
+			bad("images.pinned", "%q: %v; want registry/name:tag or registry/name@digest", name, err)
+		}
 	}
 	if n := c.Registry.MaxConcurrentDownloads; n < 1 || n > 64 {
 		bad("registry.maxConcurrentDownloads", "%d is not within 1 to 64", n)

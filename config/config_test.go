@@ -50,6 +50,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 		{"streaming: {address: here}", "streaming.address"},
 		{"cni: {binDirs: []}", "cni.binDirs"},
 		{"images: {maxLayerSize: 0}", "images.maxLayerSize"},
+		{"images: {pinned: [Not/A/Reference]}", "images.pinned"},
 	} {
 		_, err := parse([]byte(tc.yaml))
 		if err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -42,7 +42,7 @@ type Config struct {
 	PullProgressTimeout time.Duration
 	// Retention is how long the blobs of a failed pull wait for a retry.
 	Retention time.Duration
-	// PinnedImages are references that kubelet must not garbage-collect.
+	// PinnedImages are references, or ids, that kubelet must not garbage-collect.
 	PinnedImages []string
 }
 
@@ -86,11 +86,13 @@ func (c Config) contentDir() string { return filepath.Join(c.Root, "content") }
 func (c Config) layersDir() string  { return filepath.Join(c.Root, "layers") }
 func (c Config) tempDir() string    { return filepath.Join(c.Root, "tmp") }
 
-// pinned returns the set of normalised pinned references.
+// pinned returns the set of pinned images' names as records have them.
 func (c Config) pinned() map[string]bool {
 	set := make(map[string]bool, len(c.PinnedImages))
 	for _, name := range c.PinnedImages {
-		if named, err := reference.ParseDockerRef(name); err == nil {
+		if id, ok := parseID(name); ok {
+			name = id
+		} else if named, err := reference.ParseDockerRef(name); err == nil {
 			name = named.String()
 		}
 		set[name] = true

@@ -53,7 +53,8 @@ type Service interface {
 	// platform. Layers in use by a Lease stay until released. An unknown name succeeds.
 	Remove(ctx context.Context, refOrID string) error
 	// Layers leases the unpacked layers of an image to an owner (a container
-	// id), lowest first, until ReleaseLayers. Leasing again for the same owner returns the same.
+	// id), lowest first, until ReleaseLayers. Leasing again for the same owner returns the same;
+	// an owner may lease several images.
 	Layers(ctx context.Context, imageID string, owner string) ([]Layer, error)
 	// ReleaseLayers ends an owner's lease. An unknown owner succeeds.
 	ReleaseLayers(ctx context.Context, owner string) error

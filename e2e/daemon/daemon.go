@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,6 +31,8 @@ type Options struct {
 	Network *cninet.Network
 	// LogLevel is klog's verbosity.
 	LogLevel int
+	// PinnedImages are references to keep.
+	PinnedImages []string
 }
 
 // Daemon is a `paddock serve` that may be killed and started again.
@@ -85,9 +89,20 @@ cni:
   binDirs: [%q]
 registry:
   certsDir: %q
+images:
+  pinned: %s
 `, filepath.Join(d.opts.Root, "data"), d.opts.State, "unix://"+d.opts.Socket, guestDir, d.opts.LogLevel,
-		d.opts.Network.ConfDir, cninet.PluginDir, d.opts.CertsDir)
+		d.opts.Network.ConfDir, cninet.PluginDir, d.opts.CertsDir,
+		yamlList(d.opts.PinnedImages))
 	return os.WriteFile(d.configFile(), []byte(text), 0o644)
+}
+
+func yamlList(items []string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = strconv.Quote(item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // Start runs the daemon and waits until it is ready.

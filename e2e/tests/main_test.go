@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/paddock-run/paddock/e2e/checkout"
 	"github.com/paddock-run/paddock/e2e/cninet"
 	"github.com/paddock-run/paddock/e2e/criclient"
@@ -31,6 +33,7 @@ const (
 	configured = host + "/configured:1"
 	files      = host + "/files:1"
 	layered    = host + "/layered:1"
+	pinned     = host + "/pinned:1"
 	web        = host + "/web:1"
 )
 
@@ -131,6 +134,7 @@ func (e *environment) up(ctx context.Context) (down func() error, err error) {
 	e.daemon, err = daemon.New(daemon.Options{
 		Root: filepath.Join(e.root, "d"), State: filepath.Join(e.state, "s"), Socket: e.cli.Socket,
 		CertsDir: certs, Network: e.network, LogLevel: 4,
+		PinnedImages: []string{pinned},
 	})
 	if err != nil {
 		return down, err
@@ -166,6 +170,9 @@ func push(ctx context.Context, reg *registry.Registry) error {
 		{"configured:1", func() (registry.Taggable, error) { return images.Configured() }},
 		{"files:1", func() (registry.Taggable, error) { return images.Files() }},
 		{"layered:1", func() (registry.Taggable, error) { return images.Layered() }},
+		{"pinned:1", func() (registry.Taggable, error) {
+			return images.Image("amd64", v1.Config{}, images.Tree{"pinned": images.File(0o644, "pinned")})
+		}},
 		{"web:1", func() (registry.Taggable, error) { return images.WebServer(filepath.Join(root, "e2e")) }},
 	} {
 		what, err := img.make()

@@ -1,9 +1,12 @@
 package tests
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -34,6 +37,42 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%s: id in exec: %q, want %q", c.name, got, c.want)
 		}
 		cnt.waitForLog(c.want)
+	}
+}
+
+// TestContainerUser wants the status to tell who the first process really is.
+func TestContainerUser(t *testing.T) {
+	p := runPod(t, nil)
+	for _, c := range []struct {
+		name, image string
+		change      func(*runtimeapi.LinuxContainerSecurityContext)
+		want        *runtimeapi.LinuxContainerUser
+	}{
+		{"root", busybox, func(*runtimeapi.LinuxContainerSecurityContext) {},
+			&runtimeapi.LinuxContainerUser{SupplementalGroups: []int64{0}}},
+		{"image", configured, func(*runtimeapi.LinuxContainerSecurityContext) {},
+			&runtimeapi.LinuxContainerUser{Uid: 1000, Gid: 1000, SupplementalGroups: []int64{1000, 2000, 2001}}},
+		{"merge", busybox, func(s *runtimeapi.LinuxContainerSecurityContext) {
+			s.RunAsUser, s.RunAsGroup, s.SupplementalGroups = &runtimeapi.Int64Value{Value: 1000}, &runtimeapi.Int64Value{Value: 3000}, []int64{7777}
+		}, &runtimeapi.LinuxContainerUser{Uid: 1000, Gid: 3000, SupplementalGroups: []int64{2000, 2001, 3000, 7777}}},
+		{"strict", configured, func(s *runtimeapi.LinuxContainerSecurityContext) {
+			s.SupplementalGroups, s.SupplementalGroupsPolicy = []int64{7777}, runtimeapi.SupplementalGroupsPolicy_Strict
+		}, &runtimeapi.LinuxContainerUser{Uid: 1000, Gid: 1000, SupplementalGroups: []int64{1000, 7777}}},
+	} {
+		cnt := p.run(c.name, "exec sleep 1000", func(cfg *runtimeapi.ContainerConfig) {
+			cfg.Image.Image = c.image
+			c.change(cfg.Linux.SecurityContext)
+		})
+		got := cnt.status().GetUser().GetLinux()
+		slices.Sort(got.GetSupplementalGroups())
+		if !proto.Equal(got, c.want) {
+			t.Errorf("%s: status tells of %v, want %v", c.name, got, c.want)
+		}
+		kernel := cnt.exec("grep -E '^(Uid|Gid|Groups):' /proc/1/status | cut -f 2")
+		groups := strings.Trim(fmt.Sprint(got.GetSupplementalGroups()), "[]")
+		if want := fmt.Sprintf("%d\n%d\n%s", got.GetUid(), got.GetGid(), groups); strings.TrimSpace(kernel) != want {
+			t.Errorf("%s: the kernel tells of %q, the status of %q", c.name, kernel, want)
+		}
 	}
 }
 
@@ -130,7 +169,15 @@ func TestLimitsAndSysctls(t *testing.T) {
 	if got := c.exec("cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max"); got != "67108864\n50000 100000" {
 		t.Errorf("limits in the container's cgroup: %q", got)
 	}
+	asked := c.config.GetLinux().GetResources()
+	if got := c.status().GetResources().GetLinux(); !proto.Equal(got, asked) {
+		t.Errorf("status tells of limits %v, want %v", got, asked)
+	}
 	crictlOut(t, "update", "--memory", "83886080", c.id)
+	asked.MemoryLimitInBytes = 83886080
+	if got := c.status().GetResources().GetLinux(); !proto.Equal(got, asked) {
+		t.Errorf("after update, status tells of limits %v, want %v", got, asked)
+	}
 	if got := c.exec("cat /sys/fs/cgroup/memory.max"); got != "83886080" {
 		t.Errorf("memory limit after update: %s", got)
 	}
