@@ -33,6 +33,7 @@ type Config struct {
 	CNI            CNI           `json:"cni"`
 	Registry       Registry      `json:"registry"`
 	Images         Images        `json:"images"`
+	CDI            CDI           `json:"cdi"`
 	Streaming      Streaming     `json:"streaming"`
 }
 
@@ -69,6 +70,20 @@ type Registry struct {
 type Images struct {
 	MaxLayerSize resource.Quantity `json:"maxLayerSize"`
 	Pinned       []string          `json:"pinned"`
+}
+
+// CDI configures devices of the Container Device Interface.
+type CDI struct {
+	Enabled  bool     `json:"enabled"`
+	SpecDirs []string `json:"specDirs"`
+}
+
+// Dirs are the folders to look for specs in; none when CDI is switched off.
+func (c CDI) Dirs() []string {
+	if !c.Enabled {
+		return nil
+	}
+	return c.SpecDirs
 }
 
 // Streaming configures the server of exec, attach and port-forward.
@@ -144,6 +159,14 @@ func (c *Config) validate() error {
 		if _, err := reference.ParseDockerRef(name); err != nil {
 			bad("images.pinned", "%q: %v; want registry/name:tag or registry/name@digest", name, err)
 		}
+	}
+	for _, dir := range c.CDI.SpecDirs {
+		if !filepath.IsAbs(dir) {
+			bad("cdi.specDirs", "%q is not an absolute path", dir)
+		}
+	}
+	if c.CDI.Enabled && len(c.CDI.SpecDirs) == 0 {
+		bad("cdi.specDirs", "is empty; name the folders of CDI specs, or set cdi.enabled: false")
 	}
 	if n := c.Registry.MaxConcurrentDownloads; n < 1 || n > 64 {
 		bad("registry.maxConcurrentDownloads", "%d is not within 1 to 64", n)

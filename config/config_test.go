@@ -51,10 +51,20 @@ func TestErrorsNameTheKey(t *testing.T) {
 		{"cni: {binDirs: []}", "cni.binDirs"},
 		{"images: {maxLayerSize: 0}", "images.maxLayerSize"},
 		{"images: {pinned: [Not/A/Reference]}", "images.pinned"},
+		{"cdi: {specDirs: [etc/cdi]}", "cdi.specDirs"},
+		{"cdi: {specDirs: []}", "cdi.enabled"},
 	} {
 		_, err := parse([]byte(tc.yaml))
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: error %v does not name %q", tc.yaml, err, tc.want)
+		}
+	}
+}
+
+func TestCDIDirs(t *testing.T) {
+	for yaml, want := range map[string]int{"": 2, "cdi: {enabled: false}": 0, "cdi: {enabled: false, specDirs: []}": 0, "cdi: {specDirs: [/x]}": 1} {
+		if c, err := parse([]byte(yaml)); err != nil || len(c.CDI.Dirs()) != want {
+			t.Errorf("%q: %v, %v; want %d folders", yaml, c, err, want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/paddock-run/paddock/imageservice"
 	"github.com/paddock-run/paddock/network"
 	"github.com/paddock-run/paddock/podsandbox"
+	"github.com/paddock-run/paddock/podsandbox/cdi"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
@@ -44,6 +45,7 @@ var sentinels = []struct {
 	{podsandbox.ErrExists, codes.AlreadyExists},
 	{podsandbox.ErrState, codes.FailedPrecondition},
 	{podsandbox.ErrUnsupported, codes.Unimplemented},
+	{cdi.ErrUnavailable, codes.FailedPrecondition},
 
 	{imageservice.ErrInvalidReference, codes.InvalidArgument},
 	{imageservice.ErrNoPlatform, codes.NotFound},

@@ -176,7 +176,7 @@ func malformedContainers() []malformed {
 		createWith("huge label", bad, "labels", func(c *rt.ContainerConfig) { c.Labels["a"] = strings.Repeat("x", 5000) }),
 		createWith("unknown signal", bad, "stop_signal", func(c *rt.ContainerConfig) { c.StopSignal = 999 }),
 		createWith("stdin once without stdin", bad, "stdin_once", func(c *rt.ContainerConfig) { c.StdinOnce = true }),
-		createWith("CDI device", unimplemented, "CDI", func(c *rt.ContainerConfig) { c.CDIDevices = []*rt.CDIDevice{{Name: "v.com/gpu=1"}} }),
+		createWith("CDI device without a name", bad, "CDI_devices[0]", func(c *rt.ContainerConfig) { c.CDIDevices = []*rt.CDIDevice{{}} }),
 		createWith("empty container path", bad, "container_path", mnt(func(m *rt.Mount) { m.ContainerPath = "" })),
 		createWith("relative container path", bad, "container_path", mnt(func(m *rt.Mount) { m.ContainerPath = "data" })),
 		createWith("root container path", bad, "container_path", mnt(func(m *rt.Mount) { m.ContainerPath = "/a/.." })),

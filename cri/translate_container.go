@@ -31,6 +31,9 @@ func containerConfig(c *runtimeapi.ContainerConfig) podsandbox.ContainerConfig {
 	for _, e := range c.GetEnvs() {
 		out.Env = append(out.Env, podsandbox.EnvVar{Key: e.GetKey(), Value: string(e.GetValue())})
 	}
+	for _, d := range c.GetCDIDevices() {
+		out.CDIDevices = append(out.CDIDevices, d.GetName())
+	}
 	for _, m := range c.GetMounts() {
 		out.Mounts = append(out.Mounts, mount(m))
 	}

@@ -25,7 +25,6 @@ var (
 	missingUserNamespaces      = Capability{"user namespaces", "user namespaces are not available: the pod has a kernel of its own, but ids are not mapped yet"}
 	missingIDMappedMounts      = Capability{"mounts with id mappings", "id-mapped mounts are not available"}
 	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods in a VM yet; use the pod network with hostPort"}
-	missingCDI                 = Capability{"CDI devices", "CDI devices are not available to pods in a VM yet"}
 	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}
 	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod"}
 )
@@ -34,7 +33,7 @@ var (
 func Unimplemented(cfg Config) []Capability {
 	list := []Capability{
 		missingCheckpointContainer, missingCheckpointPod, missingRestorePod,
-		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork, missingCDI,
+		missingUserNamespaces, missingIDMappedMounts, missingHostNetwork,
 		missingWindowsResources, missingHostProcess,
 	}
 	if !cfg.hasWindows() {

@@ -48,8 +48,10 @@ func (c Config) checkContainerConfig(cfg *runtimeapi.ContainerConfig) error {
 	if cfg.GetStdinOnce() && !cfg.GetStdin() {
 		return invalid("config.stdin_once", "needs stdin")
 	}
-	if len(cfg.GetCDIDevices()) > 0 {
-		return missingCDI.err()
+	for i, d := range cfg.GetCDIDevices() {
+		if n := d.GetName(); n == "" || len(n) > maxNameLength || hasControl(n) {
+			return invalid(at("config.CDI_devices", i, "name"), "%q is not a CDI device", clip(n))
+		}
 	}
 	if cfg.GetWindows().GetSecurityContext().GetHostProcess() {
 		return missingHostProcess.err()

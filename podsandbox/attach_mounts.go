@@ -17,10 +17,10 @@ import (
 
 // attachMounts makes the guest's mounts of the container's, and shares host paths.
 func (k *containerMake) attachMounts(ctx context.Context) error {
-	for i := range k.cfg.Mounts {
-		mount, err := k.mount(ctx, &k.cfg.Mounts[i])
+	for _, m := range k.allMounts() {
+		mount, err := k.mount(ctx, &m)
 		if err != nil {
-			return fmt.Errorf("mount %s: %w", k.cfg.Mounts[i].ContainerPath, err)
+			return fmt.Errorf("mount %s: %w", m.ContainerPath, err)
 		}
 		k.mounts = append(k.mounts, mount)
 	}

@@ -12,6 +12,7 @@ import (
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/imageservice"
+	"github.com/paddock-run/paddock/podsandbox/cdi"
 	"github.com/paddock-run/paddock/podsandbox/logfile"
 	"github.com/paddock-run/paddock/podsandbox/ocispec"
 )
@@ -69,8 +70,6 @@ func checkContainer(cfg *ContainerConfig) error {
 		return fmt.Errorf("%w: a container needs a name", ErrInvalid)
 	case cfg.Image == "":
 		return fmt.Errorf("%w: a container needs an image", ErrInvalid)
-	case len(cfg.CDIDevices) > 0:
-		return fmt.Errorf("%w: CDI devices: a device of the host cannot be passed into a VM", ErrUnsupported)
 	case cfg.Security.UserNamespacePod:
 		return fmt.Errorf("%w: user namespaces: the pod has a kernel of its own instead", ErrUnsupported)
 	}
@@ -88,6 +87,7 @@ type containerMake struct {
 
 	image   imageservice.Image
 	volumes map[string]imageservice.Image // of image volumes, by container path
+	devices *cdi.Edits
 	layers  []*guestapi.Layer
 	mounts  []*guestapi.Mount
 }
@@ -97,6 +97,9 @@ func (k *containerMake) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := k.findVolumes(ctx); err != nil {
+		return err
+	}
+	if err := k.findDevices(); err != nil {
 		return err
 	}
 	spec, err := k.spec()
@@ -142,6 +145,7 @@ func (k *containerMake) spec() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.addDevices(&in)
 	spec, err := ocispec.Generate(in)
 	if errors.Is(err, ocispec.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -207,6 +211,7 @@ func (k *containerMake) createInGuest(ctx context.Context, spec []byte) (*User, 
 		User: guestUser(sc, k.image.Config.User), Terminal: k.cfg.TTY, Stdin: k.cfg.Stdin,
 		PidMode: pid, PidTarget: sc.Namespaces.TargetID,
 	}
+	request.User.SupplementalGroups = append(request.User.SupplementalGroups, k.devices.Groups...)
 	// An answer that never came may still have made it.
 	k.undo.push("container in the guest", func(ctx context.Context) error { return s.deleteInGuest(ctx, c.id) })
 	var user *User

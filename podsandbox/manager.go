@@ -11,6 +11,7 @@ import (
 	"github.com/paddock-run/paddock/fileshare"
 	"github.com/paddock-run/paddock/imageservice"
 	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/podsandbox/cdi"
 	"github.com/paddock-run/paddock/podsandbox/store"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	SeccompProfileRoot string
 	// Pool bounds the sandboxes made ahead.
 	Pool PoolConfig
+	// CDISpecDirs hold the specs of CDI devices, the last one winning. Empty: containers with CDI devices are refused.
+	CDISpecDirs []string
 	// ResolvConf is the resolver configuration of pods that have none. "": /etc/resolv.conf.
 	ResolvConf string
 }
@@ -71,6 +74,7 @@ type Manager struct {
 	cfg        Config
 	deps       Deps
 	pool       *pool
+	cdi        *cdi.Registry
 	store      *store.Store
 	sandboxRec *store.Table[sandboxRecord]
 	ctrRec     *store.Table[containerRecord]
@@ -106,7 +110,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
 		}
 	}
 	m := &Manager{
-		cfg: cfg, deps: deps, events: newHub(),
+		cfg: cfg, deps: deps, cdi: cdi.New(cfg.CDISpecDirs), events: newHub(),
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, names: map[Meta]string{},
 	}
 	m.pool = newPool(m, cfg.Pool)

@@ -27,6 +27,7 @@ type world struct {
 	images  *fakeImages
 	shares  *fakeShares
 	pool    PoolConfig
+	cdiDirs []string
 	m       *Manager
 
 	mu     sync.Mutex
@@ -67,7 +68,9 @@ func newPoolWorld(t *testing.T, pool PoolConfig) *world {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.m, err = New(context.Background(), Config{Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run"), Pool: w.pool},
+	w.m, err = New(context.Background(), Config{
+		Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run"), Pool: w.pool, CDISpecDirs: w.cdiDirs,
+	},
 		Deps{VMs: w.vms.Reopen(), Network: w.network, Images: w.images, Shares: w.shares, Scratch: fakeScratch{w.failing}})
 	if err != nil {
 		w.t.Fatal(err)

@@ -31,8 +31,8 @@ type Options struct {
 	Network *cninet.Network
 	// LogLevel is klog's verbosity.
 	LogLevel int
-	// PinnedImages are references to keep.
-	PinnedImages []string
+	// CDISpecDirs hold specs of CDI devices, PinnedImages are references to keep. Both may be nil.
+	CDISpecDirs, PinnedImages []string
 }
 
 // Daemon is a `paddock serve` that may be killed and started again.
@@ -91,9 +91,12 @@ registry:
   certsDir: %q
 images:
   pinned: %s
+cdi:
+  enabled: %t
+  specDirs: %s
 `, filepath.Join(d.opts.Root, "data"), d.opts.State, "unix://"+d.opts.Socket, guestDir, d.opts.LogLevel,
 		d.opts.Network.ConfDir, cninet.PluginDir, d.opts.CertsDir,
-		yamlList(d.opts.PinnedImages))
+		yamlList(d.opts.PinnedImages), len(d.opts.CDISpecDirs) > 0, yamlList(d.opts.CDISpecDirs))
 	return os.WriteFile(d.configFile(), []byte(text), 0o644)
 }
 

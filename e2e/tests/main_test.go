@@ -134,7 +134,7 @@ func (e *environment) up(ctx context.Context) (down func() error, err error) {
 	e.daemon, err = daemon.New(daemon.Options{
 		Root: filepath.Join(e.root, "d"), State: filepath.Join(e.state, "s"), Socket: e.cli.Socket,
 		CertsDir: certs, Network: e.network, LogLevel: 4,
-		PinnedImages: []string{pinned},
+		CDISpecDirs: []string{e.cdiDir()}, PinnedImages: []string{pinned},
 	})
 	if err != nil {
 		return down, err
@@ -149,6 +149,9 @@ func (e *environment) up(ctx context.Context) (down func() error, err error) {
 	undo = append(undo, e.client.Close, e.removePods)
 	return down, nil
 }
+
+// cdiDir is where the daemon looks for specs of CDI devices.
+func (e *environment) cdiDir() string { return filepath.Join(e.root, "cdi") }
 
 func (e *environment) removePods() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -72,6 +73,10 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 				spec.Linux.RootfsPropagation = "rslave"
 			}
 		}
+	}
+	for i := range spec.Linux.Devices {
+		d := &spec.Linux.Devices[i]
+		d.UID, d.GID = cmp.Or(d.UID, &c.user.Uid), cmp.Or(d.GID, &c.user.Gid)
 	}
 	c.spec = specDefaults{process: *spec.Process}
 }

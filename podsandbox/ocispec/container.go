@@ -2,6 +2,7 @@ package ocispec
 
 import (
 	"errors"
+	"os"
 
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -45,7 +46,16 @@ type Seccomp struct {
 }
 
 // Device is a device of the guest, by its usual path, in a container.
-type Device struct{ ContainerPath, GuestPath, Permissions string }
+type Device struct {
+	ContainerPath, GuestPath string
+	Permissions              string       // of r, w, m; "": all; NoAccess: none
+	FileMode                 *os.FileMode // nil: 0666
+	UID, GID                 *uint32      // nil: root's, or with UserOwned that of the container's user
+	UserOwned                bool
+}
+
+// NoAccess makes a device's node without leave to use it.
+const NoAccess = "none"
 
 // Resources are a container's limits as CRI gives them; zero is unset.
 type Resources struct {

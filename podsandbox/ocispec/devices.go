@@ -25,6 +25,12 @@ var guestDevices = map[string]specs.LinuxDevice{
 	"/dev/loop-control": char(10, 237),
 }
 
+// GuestDevice is the device that every guest has at a path: type and numbers.
+func GuestDevice(path string) (specs.LinuxDevice, bool) {
+	d, ok := guestDevices[path]
+	return d, ok
+}
+
 // usualDevices are made in every container by the OCI runtime itself.
 var usualDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/console"}
 
@@ -63,13 +69,16 @@ func deviceAccess(c Container) ([]specs.LinuxDevice, []specs.LinuxDeviceCgroup, 
 
 func requestedDevices(devices []Device) (nodes []specs.LinuxDevice, rules []specs.LinuxDeviceCgroup, err error) {
 	for _, d := range devices {
-		known, ok := guestDevices[d.GuestPath]
+		known, ok := GuestDevice(d.GuestPath)
 		if !ok {
 			return nil, nil, fmt.Errorf("%w: device %s: a device of the host cannot be passed into a VM", ErrInvalid, d.GuestPath)
 		}
 		access := d.Permissions
 		if access == "" {
 			access = "rwm"
+		}
+		if access == NoAccess {
+			access = ""
 		}
 		if strings.Trim(access, "rwm") != "" {
 			return nil, nil, fmt.Errorf("%w: device %s: permissions %q are not of r, w and m", ErrInvalid, d.GuestPath, access)
@@ -78,10 +87,27 @@ func requestedDevices(devices []Device) (nodes []specs.LinuxDevice, rules []spec
 		if path == "" {
 			path = d.GuestPath
 		}
-		nodes = append(nodes, node(path, known))
-		rules = append(rules, rule(known, access))
+		nodes = append(nodes, d.node(path, known))
+		if access != "" {
+			rules = append(rules, rule(known, access))
+		}
 	}
 	return nodes, rules, nil
+}
+
+// node is the device's node. The agent gives nodes without an owner to the container's user.
+func (d Device) node(path string, known specs.LinuxDevice) specs.LinuxDevice {
+	n := node(path, known)
+	if d.FileMode != nil {
+		n.FileMode = d.FileMode
+	}
+	if d.UserOwned || d.UID != nil {
+		n.UID = d.UID
+	}
+	if d.UserOwned || d.GID != nil {
+		n.GID = d.GID
+	}
+	return n
 }
 
 func hasNode(nodes []specs.LinuxDevice, path string) bool {

@@ -2,6 +2,7 @@ package ocispec
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"testing"
 
@@ -173,6 +174,21 @@ func TestDevices(t *testing.T) {
 	rules := spec.Linux.Resources.Devices
 	if last := rules[len(rules)-1]; rules[0].Allow || *last.Minor != 229 || last.Access != "rw" {
 		t.Errorf("rules %v", rules)
+	}
+	mode, gid := os.FileMode(0o600), uint32(7)
+	spec, err = Generate(Container{Image: image, Devices: []Device{
+		{GuestPath: "/dev/fuse", Permissions: NoAccess, FileMode: &mode, GID: &gid, UserOwned: true}, {GuestPath: "/dev/net/tun"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := spec.Linux.Devices; *d[0].FileMode != mode || d[0].UID != nil || *d[0].GID != gid || *d[1].FileMode != 0o666 || *d[1].UID != 0 || *d[1].GID != 0 {
+		t.Errorf("devices %v", d)
+	}
+	for _, r := range spec.Linux.Resources.Devices {
+		if r.Minor != nil && *r.Minor == 229 {
+			t.Errorf("a device without access has a rule: %v", r)
+		}
 	}
 	for _, bad := range []Device{{GuestPath: "/dev/sda"}, {GuestPath: "/dev/null", Permissions: "x"}} {
 		if _, err := Generate(Container{Image: image, Devices: []Device{bad}}); !errors.Is(err, ErrInvalid) {
