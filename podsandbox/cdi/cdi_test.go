@@ -145,3 +145,17 @@ func TestRequested(t *testing.T) {
 		t.Errorf("annotation: %v", err)
 	}
 }
+
+func FuzzRequested(f *testing.F) {
+	f.Add("a.b/c=1", "a.b/c=2,a.b/c=1")
+	f.Add("gpu0", "a.b/c=,=")
+	f.Fuzz(func(t *testing.T, name, annotation string) {
+		got, err := Requested([]string{name}, map[string]string{"cdi.k8s.io/x": annotation})
+		if err != nil {
+			return
+		}
+		if len(got) == 0 || got[0] != name || len(got) > 1+strings.Count(annotation, ",")+1 {
+			t.Errorf("%q and %q: %q", name, annotation, got)
+		}
+	})
+}
