@@ -41,6 +41,9 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		return nil, fmt.Errorf("%w: the container's path must be absolute", ErrInvalid)
 	case m.IDMapped:
 		return nil, fmt.Errorf("%w: id-mapped mounts", ErrUnsupported)
+	case m.Tmpfs:
+		return &guestapi.Mount{Destination: path.Clean(m.ContainerPath), ReadOnly: m.ReadOnly, Options: m.Options,
+			Source: &guestapi.Mount_Tmpfs{Tmpfs: &guestapi.TmpfsSource{}}}, nil
 	case m.HostPath == "" && m.Image == "":
 		return nil, fmt.Errorf("%w: neither a host path nor an image is given", ErrInvalid)
 	}

@@ -3,6 +3,8 @@ package podsandbox
 import (
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/network"
 )
@@ -59,6 +61,8 @@ type Resources struct {
 	CPUPeriod, CPUQuota, CPUShares int64
 	MemoryLimit                    int64 // bytes
 	MemorySwapLimit                int64 // bytes
+	MemoryReservation              int64 // bytes that are kept from being reclaimed
+	PidsLimit                      int64 // -1: no limit
 	OOMScoreAdj                    int64
 	CpusetCpus, CpusetMems         string
 	HugepageLimits                 []HugepageLimit
@@ -77,7 +81,7 @@ type ContainerMeta struct {
 	Attempt uint32
 }
 
-// ContainerConfig is what a container is made from. It is stored as given.
+// ContainerConfig is what a container is made from. It is stored as given, or as Hooks changed it.
 type ContainerConfig struct {
 	Meta ContainerMeta
 	// Image is the reference or id to run; UserImage is what the user wrote.
@@ -125,7 +129,8 @@ type Mount struct {
 	Image, SubPath          string
 	UserImage, ImageHandler string
 	ImageAnnotations        map[string]string
-
+	// Tmpfs is set for an empty file system in memory instead of HostPath, with Options of its own.
+	Tmpfs             bool
 	ReadOnly          bool
 	RecursiveReadOnly bool
 	Propagation       Propagation
@@ -233,6 +238,9 @@ type ContainerStatus struct {
 	// MountImages is the ImageRef of each image volume, by container path.
 	MountImages map[string]string
 	StopSignal  string
+	// Spec is the OCI specification that it was made with, but for what the guest adds and the system call
+	// filter; nil in records of before it was kept. It is not to be changed.
+	Spec *specs.Spec
 }
 
 // User is who a container's process runs as.

@@ -32,7 +32,8 @@ type container struct {
 	sandbox *sandbox
 	status  atomic.Pointer[ContainerStatus] // an immutable snapshot
 
-	op opLock // Start, Update, Remove
+	op     opLock // Create, Start, Update, Remove, and telling hooks of the end
+	limits opLock // setting limits; taken last
 
 	commit sync.Mutex
 	record containerRecord // guarded by commit
@@ -44,7 +45,7 @@ type container struct {
 }
 
 func newContainer(id string, s *sandbox) *container {
-	return &container{id: id, sandbox: s, op: newOpLock(), exited: make(chan struct{})}
+	return &container{id: id, sandbox: s, op: newOpLock(), limits: newOpLock(), exited: make(chan struct{})}
 }
 
 // updateContainer changes record and status in one step: stored, then seen. A

@@ -2,12 +2,12 @@ package podsandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"k8s.io/klog/v2"
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
@@ -38,6 +38,8 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 	s.claim(id, cfg.Resources)
 	defer s.unclaim(id)
 	c := newContainer(id, s)
+	c.op <- struct{}{} // hooks hear of its making before all else
+	defer c.op.unlock()
 	k := &containerMake{m: m, s: s, c: c, cfg: cfg}
 	if err := k.run(ctx); err != nil {
 		k.undo.run(klog.FromContext(ctx).WithValues("sandbox", s.id, "container", id))
@@ -48,6 +50,7 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 		return "", fmt.Errorf("create container %s: %w", cfg.Meta.Name, err)
 	}
 	m.publishContainer(c)
+	m.hooks.ContainerCreated(ctx, c.status.Load())
 	m.emit(EventCreated, s, id, false)
 	if !s.vmRuns() { // it ended just now, and its watcher may not have seen this container
 		m.exited(c, vmEnding(s.vm.ExitReason()))
@@ -102,11 +105,18 @@ func (k *containerMake) run(ctx context.Context) (err error) {
 	if err := k.findDevices(); err != nil {
 		return err
 	}
-	spec, err := k.spec()
+	st, err := k.describe()
 	if err != nil {
 		return err
 	}
-	if err := k.intent(); err != nil {
+	if err := k.consult(ctx, &st); err != nil {
+		return err
+	}
+	spec, err := encodeSpec(&st)
+	if err != nil {
+		return err
+	}
+	if err := k.intent(st); err != nil {
 		return err
 	}
 	if err := k.attachLayers(ctx); err != nil {
@@ -140,7 +150,7 @@ func (k *containerMake) run(ctx context.Context) (err error) {
 	return err
 }
 
-func (k *containerMake) spec() ([]byte, error) {
+func (k *containerMake) spec() (*specs.Spec, error) {
 	in, err := k.m.specInput(k.s, k.c.id, &k.cfg, k.image)
 	if err != nil {
 		return nil, err
@@ -150,15 +160,15 @@ func (k *containerMake) spec() ([]byte, error) {
 	if errors.Is(err, ocispec.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(spec)
+	return spec, err
 }
 
-// intent stores that the container is being made.
-func (k *containerMake) intent() error {
-	m, c := k.m, k.c
+// describe is the status of the container to make.
+func (k *containerMake) describe() (ContainerStatus, error) {
+	spec, err := k.spec()
+	if err != nil {
+		return ContainerStatus{}, err
+	}
 	stop := k.cfg.StopSignal
 	if stop == "" {
 		stop = k.image.Config.StopSignal
@@ -170,13 +180,18 @@ func (k *containerMake) intent() error {
 	if dir := k.s.status.Load().Config.LogDirectory; dir != "" && k.cfg.LogPath != "" {
 		logPath = filepath.Join(dir, k.cfg.LogPath)
 	}
+	return ContainerStatus{
+		ID: k.c.id, SandboxID: k.s.id, Created: time.Now(), Config: k.cfg, Spec: spec,
+		ImageID: k.image.ID, ImageRef: imageRef(&k.image), LogPath: logPath, StopSignal: stop, MountImages: k.volumeRefs(),
+	}, nil
+}
+
+// intent stores that the container is being made.
+func (k *containerMake) intent(st ContainerStatus) error {
+	m, c := k.m, k.c
 	k.undo.pushIntent("intent", func() error { return m.ctrRec.Delete(c.id) })
 	_, err := m.updateContainer(c, func(r *containerRecord) bool {
-		*r = containerRecord{Phase: phaseMaking, Status: ContainerStatus{
-			ID: c.id, SandboxID: k.s.id, Created: time.Now(), Config: k.cfg,
-			ImageID: k.image.ID, ImageRef: imageRef(&k.image), LogPath: logPath, StopSignal: stop,
-			MountImages: k.volumeRefs(),
-		}}
+		*r = containerRecord{Phase: phaseMaking, Status: st}
 		return true
 	})
 	return err

@@ -27,13 +27,14 @@
 //
 // Locks, in the order they may be taken:
 //
-//	sandbox.op, container.op   serialise Stop and Remove (sandbox), Start, Update and Remove
-//	                           (container); held over I/O, waited for no longer than the context
+//	sandbox.op, container.op   serialise Stop and Remove (sandbox), Create, Start, Update, Remove and the
+//	                           telling of the end (container); held over I/O, waited for no longer than the context
 //	sandbox.updating           serialises UpdateSandbox
+//	container.limits           serialises the setting of limits; held over I/O
 //	sandbox.sizing             serialises changes of the VM's size, held over I/O likewise
 //	sandbox.commit, container.commit   make a change of record and status one step; held over the store's write only
 //	Manager.mu, sandbox.mu     guard the maps; never held over I/O
 //
-// StopContainer, exec, attach, stats and all reads take no op lock. Users of a
+// StopContainer stops without an op lock; exec, attach, stats and all reads take none. Users of a
 // sandbox's VM pass its gate, which StopSandbox closes and waits to empty.
 package podsandbox

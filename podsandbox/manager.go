@@ -59,7 +59,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Deps are the parts that a Manager puts together. All but Scratch are needed.
+// Deps are the parts that a Manager puts together. All but Scratch and Hooks are needed.
 type Deps struct {
 	VMs     vm.Host
 	Network network.Network
@@ -67,6 +67,8 @@ type Deps struct {
 	Shares  fileshare.Servers
 	// Scratch makes scratch disks; nil: ext4 images made with the host's mkfs.ext4.
 	Scratch ScratchMaker
+	// Hooks hear of, and may change, what the Manager does; nil: none.
+	Hooks Hooks
 }
 
 // Manager runs pod sandboxes. It implements Runtime.
@@ -75,6 +77,7 @@ type Manager struct {
 	deps       Deps
 	pool       *pool
 	cdi        *cdi.Registry
+	hooks      Hooks
 	store      *store.Store
 	sandboxRec *store.Table[sandboxRecord]
 	ctrRec     *store.Table[containerRecord]
@@ -104,13 +107,16 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
 	if deps.Scratch == nil {
 		deps.Scratch = NewExt4Scratch(filepath.Join(cfg.Root, "scratch-templates"), cfg.ScratchSize)
 	}
+	if deps.Hooks == nil {
+		deps.Hooks = noHooks{}
+	}
 	for _, dir := range []string{cfg.Root, cfg.StateDir} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, fmt.Errorf("podsandbox: %w", err)
 		}
 	}
 	m := &Manager{
-		cfg: cfg, deps: deps, cdi: cdi.New(cfg.CDISpecDirs), events: newHub(),
+		cfg: cfg, deps: deps, cdi: cdi.New(cfg.CDISpecDirs), hooks: deps.Hooks, events: newHub(),
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, names: map[Meta]string{},
 	}
 	m.pool = newPool(m, cfg.Pool)

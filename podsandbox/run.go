@@ -101,6 +101,9 @@ func (r *sandboxRun) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
+	if err := r.consult(ctx); err != nil {
+		return err
+	}
 	return m.updateSandbox(s, func(rec *sandboxRecord) bool {
 		rec.Phase = phaseLive
 		rec.Scratch = b.scratch

@@ -79,7 +79,8 @@ func (m *Manager) seccomp(p Profile) (ocispec.Seccomp, error) {
 func specResources(r Resources) ocispec.Resources {
 	out := ocispec.Resources{
 		CPUPeriod: r.CPUPeriod, CPUQuota: r.CPUQuota, CPUShares: r.CPUShares, CpusetCpus: r.CpusetCpus, CpusetMems: r.CpusetMems,
-		MemoryLimit: r.MemoryLimit, MemorySwapLimit: r.MemorySwapLimit, OOMScoreAdj: r.OOMScoreAdj, Unified: r.Unified,
+		MemoryLimit: r.MemoryLimit, MemorySwapLimit: r.MemorySwapLimit,
+		MemoryReservation: r.MemoryReservation, PidsLimit: r.PidsLimit, OOMScoreAdj: r.OOMScoreAdj, Unified: r.Unified,
 	}
 	for _, h := range r.HugepageLimits {
 		out.Hugepages = append(out.Hugepages, specs.LinuxHugepageLimit{Pagesize: h.PageSize, Limit: h.Limit})

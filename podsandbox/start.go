@@ -46,6 +46,10 @@ func (m *Manager) StartContainer(ctx context.Context, id string) error {
 		return err
 	}
 	defer leave()
+	if err := m.hooks.StartContainer(ctx, c.status.Load()); err != nil {
+		m.startFailed(c, err)
+		return fmt.Errorf("start container %s: %w", c.id, err)
+	}
 	var answer *guestapi.StartContainerResponse
 	err = c.sandbox.agent.once(ctx, func(conn *agentConn) (err error) {
 		answer, err = conn.StartContainer(ctx, &guestapi.StartContainerRequest{Id: c.id})
@@ -55,7 +59,11 @@ func (m *Manager) StartContainer(ctx context.Context, id string) error {
 		m.startFailed(c, err)
 		return fmt.Errorf("start container %s: %w", c.id, err)
 	}
-	return m.started(c, answer.StartedUnixNanos)
+	if err := m.started(c, answer.StartedUnixNanos); err != nil {
+		return err
+	}
+	m.hooks.ContainerStarted(ctx, c.status.Load())
+	return nil
 }
 
 // started notes that a container runs, and begins to watch it.
@@ -114,6 +122,7 @@ func (m *Manager) exited(c *container, e ending) {
 	}
 	if changed {
 		m.emit(EventStopped, c.sandbox, c.id, false)
+		m.spawn(func() { m.tellStopped(m.life, c) })
 	}
 }
 

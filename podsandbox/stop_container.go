@@ -24,6 +24,9 @@ func (m *Manager) StopContainer(ctx context.Context, id string, grace time.Durat
 	if err := m.stopContainer(ctx, c, grace); err != nil {
 		return fmt.Errorf("stop container %s: %w", c.id, err)
 	}
+	telling, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	m.tellStopped(telling, c)
 	return nil
 }
 
@@ -117,6 +120,7 @@ func (m *Manager) removeContainer(ctx context.Context, c *container) error {
 	if err := m.ctrRec.Delete(c.id); err != nil {
 		return err
 	}
+	m.hooks.RemoveContainer(ctx, c.status.Load())
 	m.mu.Lock()
 	delete(m.containers, c.id)
 	m.mu.Unlock()

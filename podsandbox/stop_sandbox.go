@@ -111,6 +111,7 @@ func (m *Manager) stopSandbox(ctx context.Context, s *sandbox) error {
 		return err
 	}
 	m.notReady(s, "stopped")
+	m.tellSandboxStopped(ctx, s)
 	if err := m.takeApart(ctx, s); err != nil {
 		return err
 	}
@@ -226,6 +227,7 @@ func (m *Manager) removeSandbox(ctx context.Context, s *sandbox) error {
 	if err := m.sandboxRec.Delete(s.id); err != nil {
 		return err
 	}
+	m.hooks.RemoveSandbox(ctx, s.status.Load())
 	m.mu.Lock()
 	delete(m.sandboxes, s.id)
 	delete(m.names, s.status.Load().Config.Meta)

@@ -24,27 +24,38 @@ func (m *Manager) UpdateContainer(ctx context.Context, id string, r Resources) e
 	if c.state() == ContainerExited {
 		return stateError(c, "it has no limits any more")
 	}
+	if err := m.hooks.UpdateContainer(ctx, c.status.Load(), &r); err != nil {
+		return fmt.Errorf("update container %s: %w", c.id, err)
+	}
+	if err := m.setLimits(ctx, c, r); err != nil {
+		return fmt.Errorf("update container %s: %w", c.id, err)
+	}
+	m.hooks.ContainerUpdated(ctx, c.status.Load())
+	return nil
+}
+
+// setLimits stores what is about to be, has the VM large enough for before and
+// after, has the guest set it, and stores that it is.
+func (m *Manager) setLimits(ctx context.Context, c *container, change Resources) error {
 	ctx, leave, err := c.sandbox.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := m.setLimits(ctx, c, r); err != nil {
-		return fmt.Errorf("update container %s: %w", c.id, err)
+	if err := c.limits.lock(ctx); err != nil {
+		return err
 	}
-	return nil
-}
-
-// setLimits stores what is about to be, has the VM large enough for before and
-// after, has the guest set it, and stores that it is. Callers hold c.op.
-func (m *Manager) setLimits(ctx context.Context, c *container, change Resources) error {
+	defer c.limits.unlock()
+	if c.state() == ContainerExited {
+		return stateError(c, "it has no limits any more")
+	}
 	s, old := c.sandbox, c.status.Load().Config.Resources
 	next := merged(old, change)
 	if err := m.noteUpdate(c, old, &change); err != nil {
 		return err
 	}
 	s.claim(c.id, larger(old, next))
-	err := m.resize(ctx, s)
+	err = m.resize(ctx, s)
 	if err == nil {
 		err = s.updateInGuest(ctx, c.id, change)
 	}
@@ -64,6 +75,7 @@ func (m *Manager) setLimits(ctx context.Context, c *container, change Resources)
 func (m *Manager) noteUpdate(c *container, now Resources, change *Resources) error {
 	_, err := m.updateContainer(c, func(rec *containerRecord) bool {
 		rec.Status.Config.Resources, rec.Update = now, change
+		rec.Status.Spec = withLimits(rec.Status.Spec, now)
 		return true
 	})
 	return err
@@ -122,6 +134,7 @@ func merged(old, change Resources) Resources {
 	for _, f := range []struct{ to, from *int64 }{
 		{&old.CPUPeriod, &change.CPUPeriod}, {&old.CPUQuota, &change.CPUQuota}, {&old.CPUShares, &change.CPUShares},
 		{&old.MemoryLimit, &change.MemoryLimit}, {&old.MemorySwapLimit, &change.MemorySwapLimit},
+		{&old.MemoryReservation, &change.MemoryReservation}, {&old.PidsLimit, &change.PidsLimit},
 	} {
 		if *f.from != 0 {
 			*f.to = *f.from
@@ -169,6 +182,9 @@ func (m *Manager) UpdateSandbox(ctx context.Context, id string, r PodResources) 
 	if r.Resources != nil {
 		next.Resources = r.Resources
 	}
+	if err := m.hooks.UpdateSandbox(ctx, s.status.Load(), *next.Overhead, *next.Resources); err != nil {
+		return fmt.Errorf("update sandbox %s: %w", s.id, err)
+	}
 	if err := m.storeResources(s, next); err != nil {
 		return err
 	}
@@ -179,6 +195,7 @@ func (m *Manager) UpdateSandbox(ctx context.Context, id string, r PodResources) 
 		m.resizeAfter(ctx, s)
 		return fmt.Errorf("update sandbox %s: %w", s.id, err)
 	}
+	m.hooks.SandboxUpdated(ctx, s.status.Load())
 	return nil
 }
 

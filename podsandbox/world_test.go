@@ -30,6 +30,8 @@ type world struct {
 	cdiDirs []string
 	m       *Manager
 
+	plugins Hooks // of the next Manager
+
 	mu     sync.Mutex
 	fail   map[string]error  // by step
 	hooks  map[string]func() // by step
@@ -71,7 +73,7 @@ func (w *world) start() {
 	w.m, err = New(context.Background(), Config{
 		Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run"), Pool: w.pool, CDISpecDirs: w.cdiDirs,
 	},
-		Deps{VMs: w.vms.Reopen(), Network: w.network, Images: w.images, Shares: w.shares, Scratch: fakeScratch{w.failing}})
+		Deps{VMs: w.vms.Reopen(), Network: w.network, Images: w.images, Shares: w.shares, Scratch: fakeScratch{w.failing}, Hooks: w.plugins})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -62,6 +62,7 @@ type Resources struct {
 	CPUPeriod, CPUQuota, CPUShares int64
 	CpusetCpus, CpusetMems         string
 	MemoryLimit, MemorySwapLimit   int64
+	MemoryReservation, PidsLimit   int64 // PidsLimit -1: none
 	OOMScoreAdj                    int64
 	Hugepages                      []specs.LinuxHugepageLimit
 	Unified                        map[string]string

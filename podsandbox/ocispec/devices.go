@@ -31,6 +31,16 @@ func GuestDevice(path string) (specs.LinuxDevice, bool) {
 	return d, ok
 }
 
+// IsGuestDevice tells whether every guest has a device of these numbers, and it means the same as on the node.
+func IsGuestDevice(kind string, major, minor int64) bool {
+	for _, d := range guestDevices {
+		if d.Type == kind && d.Major == major && d.Minor == minor {
+			return true
+		}
+	}
+	return false
+}
+
 // usualDevices are made in every container by the OCI runtime itself.
 var usualDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/console"}
 

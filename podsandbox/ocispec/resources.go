@@ -5,7 +5,7 @@ import specs "github.com/opencontainers/runtime-spec/specs-go"
 // LinuxResources translates limits; what is zero stays unset.
 func LinuxResources(r Resources) *specs.LinuxResources {
 	out := &specs.LinuxResources{HugepageLimits: r.Hugepages, Unified: r.Unified}
-	if r.MemoryLimit != 0 || r.MemorySwapLimit != 0 {
+	if r.MemoryLimit != 0 || r.MemorySwapLimit != 0 || r.MemoryReservation != 0 {
 		out.Memory = &specs.LinuxMemory{}
 		if r.MemoryLimit != 0 {
 			out.Memory.Limit = &r.MemoryLimit
@@ -13,6 +13,12 @@ func LinuxResources(r Resources) *specs.LinuxResources {
 		if r.MemorySwapLimit != 0 {
 			out.Memory.Swap = &r.MemorySwapLimit
 		}
+		if r.MemoryReservation != 0 {
+			out.Memory.Reservation = &r.MemoryReservation
+		}
+	}
+	if r.PidsLimit != 0 {
+		out.Pids = &specs.LinuxPids{Limit: &r.PidsLimit}
 	}
 	cpu := specs.LinuxCPU{Cpus: r.CpusetCpus, Mems: r.CpusetMems}
 	if r.CPUShares > 0 {
