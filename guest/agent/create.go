@@ -87,6 +87,9 @@ func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req 
 	if err := a.addMounts(ctx, c, spec, req.Mounts); err != nil {
 		return err
 	}
+	if err := setSysctls(spec.Linux.Sysctl); err != nil {
+		return err
+	}
 	c.completeSpec(spec, req, pidNamespace)
 	if err := writeJSON(filepath.Join(c.dir(), "config.json"), spec); err != nil {
 		return err

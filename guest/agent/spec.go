@@ -48,7 +48,9 @@ func parseSpec(raw []byte) (*specs.Spec, error) {
 func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerRequest, pidNamespace *specs.LinuxNamespace) {
 	spec.Version = runtimeVersion
 	spec.Root = &specs.Root{Path: c.rootfs(), Readonly: req.ReadOnlyRootfs}
-	spec.Hooks = nil
+	if spec.Hooks != nil { // the others would run in the VM, where their programs are not
+		spec.Hooks = &specs.Hooks{StartContainer: spec.Hooks.StartContainer}
+	}
 	spec.Hostname, spec.Domainname = "", "" // the VM's
 	spec.Process.Terminal = req.Terminal
 	if !slices.ContainsFunc(spec.Process.Env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
@@ -62,7 +64,7 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 		spec.Linux.Namespaces = append(spec.Linux.Namespaces, *pidNamespace)
 	}
 	spec.Linux.CgroupsPath = "/pod/" + c.id
-	spec.Linux.Sysctl = nil // the sandbox's
+	spec.Linux.Sysctl = nil // the VM's, and set
 	spec.Linux.UIDMappings, spec.Linux.GIDMappings = nil, nil
 	for _, m := range req.Mounts {
 		switch m.Propagation {
