@@ -44,7 +44,9 @@ var forbidden = map[string][]string{
 	"imageservice":  {module + "cri", module + "podsandbox", module + "network", module + "fileshare"},
 	"network":       {module + "cri", module + "imageservice", module + "fileshare"},
 	"podsandbox/vm": {module + "cri", module + "network", module + "imageservice", module + "fileshare"},
-	"podsandbox":    {module + "cri"},
+	"podsandbox":    {module + "cri", module + "nri"},
+	"cri":           {module + "nri"},
+	"nri":           {module + "cri", module + "network", module + "imageservice", module + "fileshare"},
 }
 
 // criTypes may be imported by the CRI server and the command line's client only.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/distribution/reference"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/paddock-run/paddock/guest"
@@ -35,6 +36,7 @@ type Config struct {
 	Images         Images        `json:"images"`
 	CDI            CDI           `json:"cdi"`
 	Streaming      Streaming     `json:"streaming"`
+	NRI            NRI           `json:"nri"`
 }
 
 // VM configures utility VMs.
@@ -89,6 +91,31 @@ func (c CDI) Dirs() []string {
 // Streaming configures the server of exec, attach and port-forward.
 type Streaming struct {
 	Address string `json:"address"`
+}
+
+// NRI configures plugins of the Node Resource Interface.
+type NRI struct {
+	Enable              bool            `json:"enable"`
+	Socket              string          `json:"socket"`
+	DisableConnections  bool            `json:"disableConnections"`
+	PluginDir           string          `json:"pluginDir"`
+	PluginConfigDir     string          `json:"pluginConfigDir"`
+	RegistrationTimeout metav1.Duration `json:"registrationTimeout"`
+	RequestTimeout      metav1.Duration `json:"requestTimeout"`
+	Validator           NRIValidator    `json:"validator"`
+}
+
+// NRIValidator configures NRI's own validator.
+type NRIValidator struct {
+	Enable                    bool     `json:"enable"`
+	RejectOCIHooks            bool     `json:"rejectOCIHooks"`
+	RejectSeccompDefault      bool     `json:"rejectSeccompDefault"`
+	RejectSeccompUnconfined   bool     `json:"rejectSeccompUnconfined"`
+	RejectSeccompLocalhost    bool     `json:"rejectSeccompLocalhost"`
+	RejectNamespaces          bool     `json:"rejectNamespaces"`
+	RejectSysctls             bool     `json:"rejectSysctls"`
+	RequiredPlugins           []string `json:"requiredPlugins"`
+	TolerateMissingAnnotation string   `json:"tolerateMissingAnnotation"`
 }
 
 // Load reads a file over the defaults; path "" means the defaults alone. An
@@ -177,7 +204,38 @@ func (c *Config) validate() error {
 	if len(c.CNI.BinDirs) == 0 {
 		bad("cni.binDirs", "is empty; name the folder of the CNI plugins, such as /opt/cni/bin")
 	}
+	c.NRI.validate(bad)
 	return errors.Join(errs...)
+}
+
+// maxSocketPath is the longest path that a Unix socket can have, in bytes.
+const maxSocketPath = 107
+
+func (n *NRI) validate(bad func(key, format string, args ...any)) {
+	for key, path := range map[string]string{"nri.socket": n.Socket, "nri.pluginDir": n.PluginDir, "nri.pluginConfigDir": n.PluginConfigDir} {
+		if !filepath.IsAbs(path) && (path != "" || key != "nri.socket") {
+			bad(key, "%q is not an absolute path", path)
+		}
+	}
+	if len(n.Socket) > maxSocketPath {
+		bad("nri.socket", "%q is longer than %d bytes", n.Socket, maxSocketPath)
+	}
+	for key, d := range map[string]metav1.Duration{"nri.registrationTimeout": n.RegistrationTimeout, "nri.requestTimeout": n.RequestTimeout} {
+		if d.Duration <= 0 {
+			bad(key, "%v is not positive", d.Duration)
+		}
+	}
+}
+
+// NRISocket is where NRI's plugins connect, by the rule of NRI.Socket; "": none may.
+func (c *Config) NRISocket() string {
+	switch {
+	case c.NRI.DisableConnections:
+		return ""
+	case c.NRI.Socket != "":
+		return c.NRI.Socket
+	}
+	return filepath.Join(c.State, "nri", "nri.sock")
 }
 
 // SocketPath is Socket without its scheme.

@@ -53,6 +53,10 @@ func TestErrorsNameTheKey(t *testing.T) {
 		{"images: {pinned: [Not/A/Reference]}", "images.pinned"},
 		{"cdi: {specDirs: [etc/cdi]}", "cdi.specDirs"},
 		{"cdi: {specDirs: []}", "cdi.enabled"},
+		{"nri: {socket: here}", "nri.socket"},
+		{"nri: {pluginDir: \"\"}", "nri.pluginDir"},
+		{"nri: {requestTimeout: 0s}", "nri.requestTimeout"},
+		{"nri: {validator: {requiredPlugin: [x]}}", "requiredPlugin"},
 	} {
 		_, err := parse([]byte(tc.yaml))
 		if err == nil || !strings.Contains(err.Error(), tc.want) {

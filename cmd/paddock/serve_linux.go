@@ -74,6 +74,11 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	if err != nil {
 		return nil, fmt.Errorf("file shares: %w", err)
 	}
+	plugins, err := newPlugins(&cfg.NRI, cfg.NRISocket())
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(plugins.close)
 	pods, err := podsandbox.New(ctx, podsandbox.Config{
 		Root:              cfg.Root,
 		StateDir:          cfg.State,
@@ -83,11 +88,14 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		ScratchSize:       uint64(cfg.VM.Scratch.Value()),
 		Pool:              podsandbox.PoolConfig{Min: cfg.VM.Pool.Min, Max: cfg.VM.Pool.Max, MemoryBytes: uint64(cfg.VM.Pool.Memory.Value())},
 		CDISpecDirs:       cfg.CDI.Dirs(),
-	}, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares})
+	}, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares, Hooks: plugins.hooks()})
 	if err != nil {
 		return nil, fmt.Errorf("pod sandboxes: %w", err)
 	}
 	d.onClose(pods.Close)
+	if err := plugins.start(pods); err != nil {
+		return nil, err
+	}
 	criCfg := criConfig(cfg.Streaming.Address, cfg.DefaultHandler)
 	info := vms.Info()
 	criCfg.Backend = map[string]string{
