@@ -78,6 +78,12 @@ func New(o Options) (*Daemon, error) {
 
 func (d *Daemon) configFile() string { return filepath.Join(d.opts.Root, "config.yaml") }
 
+// NRIPluginDir holds the NRI plugins that the daemon launches, if it is made; their configurations are in the folder with ".conf" added.
+func (d *Daemon) NRIPluginDir() string { return filepath.Join(d.opts.Root, "nri") }
+
+// NRISocket is where other NRI plugins connect.
+func (d *Daemon) NRISocket() string { return filepath.Join(d.opts.State, "nri", "nri.sock") }
+
 func (d *Daemon) writeConfig(guestDir string) error {
 	text := fmt.Sprintf(`root: %q
 state: %q
@@ -94,9 +100,15 @@ images:
 cdi:
   enabled: %t
   specDirs: %s
+nri:
+  pluginDir: %q
+  pluginConfigDir: %q
+  registrationTimeout: 60s # of a loaded machine
+  requestTimeout: 60s
 `, filepath.Join(d.opts.Root, "data"), d.opts.State, "unix://"+d.opts.Socket, guestDir, d.opts.LogLevel,
 		d.opts.Network.ConfDir, cninet.PluginDir, d.opts.CertsDir,
-		yamlList(d.opts.PinnedImages), len(d.opts.CDISpecDirs) > 0, yamlList(d.opts.CDISpecDirs))
+		yamlList(d.opts.PinnedImages), len(d.opts.CDISpecDirs) > 0, yamlList(d.opts.CDISpecDirs),
+		d.NRIPluginDir(), d.NRIPluginDir()+".conf")
 	return os.WriteFile(d.configFile(), []byte(text), 0o644)
 }
 
