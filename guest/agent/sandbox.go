@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/paddock-run/paddock/guest/agent/disk"
+	"github.com/paddock-run/paddock/guest/agent/hostports"
 	"github.com/paddock-run/paddock/guest/agent/netconf"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
 	"github.com/paddock-run/paddock/guest/api"
@@ -32,6 +33,7 @@ const (
 	upperDir    = scratchDir + "/c"
 	defaultShm  = 64 << 20
 	maxHostname = 64
+	maxHosts    = 1 << 20
 )
 
 // sandbox is what ConfigureSandbox set.
@@ -41,6 +43,7 @@ type sandbox struct {
 	request *api.ConfigureSandboxRequest // nil until configured
 	pause   *reaper.Process              // first process of the shared PID namespace, once wanted
 	usage   usageCache
+	ports   *hostports.Mirror // of a pod on the node's network
 }
 
 // ConfigureSandbox makes the VM the pod's.
@@ -73,6 +76,7 @@ func (a *Agent) ConfigureSandbox(ctx context.Context, req *api.ConfigureSandboxR
 		{"mount the pod's /dev/shm", func() error { return mountShm(req.ShmBytes) }},
 		{"configure the network", func() error { return netconf.Apply(ctx, req.Network) }},
 		{"set sysctls", func() error { return setSysctls(req.Sysctls) }},
+		{"show the node's listeners", func() error { return a.mirrorPorts(req) }},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
@@ -98,7 +102,10 @@ func checkSandbox(req *api.ConfigureSandboxRequest) error {
 	if err := netconf.Check(req.Network); err != nil {
 		return invalid("network: %v", err)
 	}
-	return nil
+	if n := len(req.Hosts); n > maxHosts {
+		return invalid("hosts: %d bytes, want at most %d", n, maxHosts)
+	}
+	return checkHostNetwork(req.HostNetwork)
 }
 
 // mountScratch mounts the scratch disk, or a tmpfs for a pod without one. A

@@ -36,6 +36,9 @@ func writeSandboxFiles(req *api.ConfigureSandboxRequest) error {
 }
 
 func hostsFile(req *api.ConfigureSandboxRequest) string {
+	if len(req.Hosts) > 0 {
+		return string(req.Hosts)
+	}
 	var b strings.Builder
 	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n" +
 		"fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n")

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime/debug"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"k8s.io/klog/v2"
 
+	"github.com/paddock-run/paddock/guest/agent/relay"
 	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/channel"
 	"github.com/paddock-run/paddock/guest/stream"
@@ -118,14 +118,9 @@ func forwardPort(ctx context.Context, conn net.Conn, port uint32) error {
 	if err := stream.WriteReply(conn, &api.StreamReply{}); err != nil {
 		return err
 	}
-	done := make(chan error, 2)
-	go func() { done <- pipe(target, conn) }()
-	go func() { done <- pipe(conn, target) }()
-	for range 2 {
-		if err := <-done; err != nil {
-			channel.Abort(conn) // ends the other direction too
-			return fmt.Errorf("forward port %d: %w", port, err)
-		}
+	// An aborted stream ends the other direction too.
+	if err := relay.Both(target, conn, func() { channel.Abort(conn) }); err != nil {
+		return fmt.Errorf("forward port %d: %w", port, err)
 	}
 	return nil
 }
@@ -141,15 +136,4 @@ func dialLocal(ctx context.Context, port string) (net.Conn, error) {
 		failed = errors.Join(failed, err)
 	}
 	return nil, failed
-}
-
-// pipe copies one direction and hands its end on.
-func pipe(to, from net.Conn) error {
-	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 32<<10)); err != nil {
-		return err
-	}
-	if half, ok := to.(channel.CloseWriter); ok {
-		return half.CloseWrite()
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ type AgentService interface {
 	Handshake(context.Context, *HandshakeRequest) (*HandshakeResponse, error)
 	Personalize(context.Context, *PersonalizeRequest) (*PersonalizeResponse, error)
 	ConfigureSandbox(context.Context, *ConfigureSandboxRequest) (*ConfigureSandboxResponse, error)
+	SyncPorts(context.Context, *SyncPortsRequest) (*SyncPortsResponse, error)
 	AttachShare(context.Context, *AttachShareRequest) (*AttachShareResponse, error)
 	DetachShare(context.Context, *DetachShareRequest) (*DetachShareResponse, error)
 	CreateContainer(context.Context, *CreateContainerRequest) (*CreateContainerResponse, error)
@@ -50,6 +51,13 @@ func RegisterAgentService(srv *ttrpc.Server, svc AgentService) {
 					return nil, err
 				}
 				return svc.ConfigureSandbox(ctx, &req)
+			},
+			"SyncPorts": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+				var req SyncPortsRequest
+				if err := unmarshal(&req); err != nil {
+					return nil, err
+				}
+				return svc.SyncPorts(ctx, &req)
 			},
 			"AttachShare": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 				var req AttachShareRequest
@@ -182,6 +190,14 @@ func (c *agentClient) Personalize(ctx context.Context, req *PersonalizeRequest) 
 func (c *agentClient) ConfigureSandbox(ctx context.Context, req *ConfigureSandboxRequest) (*ConfigureSandboxResponse, error) {
 	var resp ConfigureSandboxResponse
 	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "ConfigureSandbox", req, &resp); err != nil {
+		return nil, err
+	}
+	return &resp, nil
+}
+
+func (c *agentClient) SyncPorts(ctx context.Context, req *SyncPortsRequest) (*SyncPortsResponse, error) {
+	var resp SyncPortsResponse
+	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "SyncPorts", req, &resp); err != nil {
 		return nil, err
 	}
 	return &resp, nil

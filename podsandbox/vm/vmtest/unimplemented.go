@@ -34,6 +34,11 @@ func (UnimplementedAgent) ConfigureSandbox(context.Context, *api.ConfigureSandbo
 	return nil, unimplemented("ConfigureSandbox")
 }
 
+// SyncPorts is not implemented.
+func (UnimplementedAgent) SyncPorts(context.Context, *api.SyncPortsRequest) (*api.SyncPortsResponse, error) {
+	return nil, unimplemented("SyncPorts")
+}
+
 // AttachShare is not implemented.
 func (UnimplementedAgent) AttachShare(context.Context, *api.AttachShareRequest) (*api.AttachShareResponse, error) {
 	return nil, unimplemented("AttachShare")
