@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,7 @@ type Config struct {
 	LogLevel       int           `json:"logLevel"`
 	VM             VM            `json:"vm"`
 	CNI            CNI           `json:"cni"`
+	HostNetwork    HostNetwork   `json:"hostNetwork"`
 	Registry       Registry      `json:"registry"`
 	Images         Images        `json:"images"`
 	CDI            CDI           `json:"cdi"`
@@ -60,6 +62,23 @@ type Pool struct {
 type CNI struct {
 	ConfDir string   `json:"confDir"`
 	BinDirs []string `json:"binDirs"`
+}
+
+// HostNetworkMode is what becomes of pods that ask for the node's network.
+type HostNetworkMode string
+
+// Modes of the host network.
+const (
+	HostNetworkForward HostNetworkMode = "forward"
+	HostNetworkRefuse  HostNetworkMode = "refuse"
+)
+
+// HostNetwork configures pods on the node's network.
+type HostNetwork struct {
+	Mode HostNetworkMode `json:"mode"`
+	// IPv4 and IPv6 are where their links' addresses come from.
+	IPv4 netip.Prefix `json:"ipv4"`
+	IPv6 netip.Prefix `json:"ipv6"`
 }
 
 // Registry configures pulls.
@@ -205,6 +224,19 @@ func (c *Config) validate() error {
 		bad("cni.binDirs", "is empty; name the folder of the CNI plugins, such as /opt/cni/bin")
 	}
 	c.NRI.validate(bad)
+	if m := c.HostNetwork.Mode; m != HostNetworkForward && m != HostNetworkRefuse {
+		bad("hostNetwork.mode", "%q is neither %q nor %q", m, HostNetworkForward, HostNetworkRefuse)
+	}
+	for _, r := range []struct {
+		key    string
+		prefix netip.Prefix
+		is     func(netip.Addr) bool
+		most   int
+	}{{"hostNetwork.ipv4", c.HostNetwork.IPv4, netip.Addr.Is4, 30}, {"hostNetwork.ipv6", c.HostNetwork.IPv6, netip.Addr.Is6, 126}} {
+		if !r.is(r.prefix.Addr()) || r.prefix.Bits() > r.most || r.prefix != r.prefix.Masked() {
+			bad(r.key, "%s is not the address of a network of its family of at least a /%d", r.prefix, r.most)
+		}
+	}
 	return errors.Join(errs...)
 }
 

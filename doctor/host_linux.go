@@ -34,6 +34,7 @@ func HostChecks(cfg *config.Config, accel Accelerator) []Check {
 		{"CNI plugins", func(context.Context) Result { return cniPlugins(cfg.CNI.BinDirs) }},
 		{"CNI configuration", func(context.Context) Result { return cniConf(cfg.CNI.ConfDir) }},
 		{"iptables", func(context.Context) Result { return program("iptables", "apt-get install iptables") }},
+		{"host network", func(context.Context) Result { return hostNetwork(cfg.HostNetwork.Mode) }},
 		{"cgroups", cgroups},
 		{"image disk", func(context.Context) Result { return diskSpace(cfg.Root) }},
 		{"windows pods", func(context.Context) Result {
@@ -127,6 +128,17 @@ func cniConf(dir string) Result {
 	}
 	return Result{Level: Note, Detail: "no network configuration in " + dir + "; pods wait until there is one",
 		Fix: "install a CNI network, or run `paddock cni-config > " + filepath.Join(dir, "10-paddock.conflist") + "`"}
+}
+
+func hostNetwork(mode config.HostNetworkMode) Result {
+	if mode == config.HostNetworkRefuse {
+		return Result{Detail: "refused by the configuration"}
+	}
+	path, err := exec.LookPath("nft")
+	if err != nil {
+		return Result{Level: Note, Detail: "nft is not on PATH; pods with hostNetwork are refused", Fix: "apt-get install nftables"}
+	}
+	return Result{Detail: path}
 }
 
 func cgroups(context.Context) Result {

@@ -22,7 +22,10 @@ type Network interface {
 	// vm.Config.Endpoint; the caller closes a tap's file once the VM has it. Nil: this
 	// host has none ahead. Teardown undoes it. On error nothing is left behind.
 	Prepare(ctx context.Context, sandboxID string) (vm.Endpoint, error)
-	// Setup joins a sandbox to the pod network, prepared or not. On error nothing is left behind.
+	// Setup joins a sandbox, prepared or not, to the pod network, or in host mode to
+	// the node's own (ErrNoHostMode if it cannot): then packets leave with the node's
+	// addresses, and what the pod listens on is reachable as Expose says. Host mode
+	// needs no pod network to be configured. On error nothing is left behind.
 	// Setup of a sandbox that is set up already returns the same Attachment.
 	Setup(ctx context.Context, req Request) (*Attachment, error)
 	// Teardown undoes Setup, also a half-done one, also after a restart. It
@@ -32,12 +35,24 @@ type Network interface {
 	Open(ctx context.Context, sandboxID string) (*Attachment, error)
 	// List names every sandbox that has something set up, whole or in part, to reap strays.
 	List(ctx context.Context) ([]string, error)
-	// Status is nil when Setup can work; else ErrNotReady with the reason and the fix.
+	// Expose makes the node's own addresses, its localhost included, lead to what a
+	// sandbox in host mode listens on: to these ports and no others, the set
+	// replaces the earlier one. A port that the node or another sandbox uses is
+	// refused and stays theirs; so is what there is no means for. What is exposed
+	// outlives this process, until Teardown; an Expose after a restart makes good
+	// what was lost. vm.ErrNotFound for a sandbox that is not set up in host mode.
+	Expose(ctx context.Context, sandboxID string, ports []HostPort) ([]Refusal, error)
+	// NodeListeners lists the TCP ports that a sandbox in host mode is to find on
+	// its localhost: the node's, and what it exposes for other sandboxes.
+	NodeListeners(ctx context.Context, sandboxID string) ([]HostPort, error)
+	// Status is nil when Setup of a pod network can work; else ErrNotReady with the reason and the fix.
 	Status() error
 }
 
 // Request is what the pod asks of its network.
 type Request struct {
+	// Host asks for the node's network. Port mappings and bandwidth mean nothing then.
+	Host         bool
 	SandboxID    string
 	PodName      string
 	PodNamespace string
@@ -73,8 +88,11 @@ type DNS struct {
 	Servers, Searches, Options []string
 }
 
-// Attachment is a sandbox's place in the pod network.
+// Attachment is a sandbox's place in the pod network, or on the node's.
 type Attachment struct {
+	// Node is valid in host mode: the node's end of the sandbox's private link,
+	// which leads to the node's localhost.
+	Node netip.Addr
 	// NetNS is the network namespace's path (Linux) or HCN namespace GUID (Windows).
 	NetNS      string
 	Interfaces []Interface
@@ -103,8 +121,15 @@ type Route struct {
 	Priority    int
 }
 
-// IPs returns the pod's addresses, the first interface's first.
+// Host tells whether the sandbox is on the node's network.
+func (a *Attachment) Host() bool { return a.Node.IsValid() }
+
+// IPs returns the pod's addresses, the first interface's first; none in host
+// mode, where they are the node's: those of the interface are a private link's.
 func (a *Attachment) IPs() []netip.Addr {
+	if a.Host() {
+		return nil
+	}
 	var ips []netip.Addr
 	for _, i := range a.Interfaces {
 		for _, p := range i.Addresses {

@@ -50,10 +50,11 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, err
 	}
 	d.onClose(vms.Close)
-	net, err := tap.New(tap.Config{ConfDir: cfg.CNI.ConfDir, BinDirs: cfg.CNI.BinDirs, StateDir: filepath.Join(cfg.State, "net")})
+	net, err := tap.New(ctx, networkConfig(cfg))
 	if err != nil {
 		return nil, err
 	}
+	d.onClose(net.Close)
 	images, err := imageservice.New(ctx, imageservice.Config{
 		Root:                   filepath.Join(cfg.Root, "images"),
 		CertsDir:               cfg.Registry.CertsDir,
@@ -107,6 +108,14 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	}
 	d.onClose(server.Close)
 	return server, nil
+}
+
+func networkConfig(cfg *config.Config) tap.Config {
+	c := tap.Config{ConfDir: cfg.CNI.ConfDir, BinDirs: cfg.CNI.BinDirs, StateDir: filepath.Join(cfg.State, "net")}
+	if cfg.HostNetwork.Mode == config.HostNetworkForward {
+		c.HostRange4, c.HostRange6 = cfg.HostNetwork.IPv4, cfg.HostNetwork.IPv6
+	}
+	return c
 }
 
 // criConfig is what the CRI servers are told about a Linux host.

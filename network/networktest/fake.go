@@ -16,6 +16,9 @@ type Fake struct {
 	// OnSetup and OnTeardown, if set, are called first; their error is the call's.
 	OnSetup    func(network.Request) error
 	OnTeardown func(sandboxID string) error
+	// NodePorts is what NodeListeners returns, beside other sandboxes' exposed ports.
+	// They are in use on the node.
+	NodePorts []network.HostPort
 	// NotReady is what Status returns.
 	NotReady error
 
@@ -23,6 +26,7 @@ type Fake struct {
 	next     uint32
 	attached map[string]*network.Attachment
 	prepared map[string]bool
+	exposed  map[string][]network.HostPort
 }
 
 var _ network.Network = (*Fake)(nil)
@@ -70,6 +74,9 @@ func (f *Fake) Setup(ctx context.Context, req network.Request) (*network.Attachm
 	}
 	f.next++
 	a := fakeAttachment(req.SandboxID, f.next)
+	if req.Host {
+		onNode(a, f.next)
+	}
 	f.attached[req.SandboxID] = a
 	delete(f.prepared, req.SandboxID)
 	return a, nil
@@ -94,6 +101,14 @@ func fakeAttachment(id string, n uint32) *network.Attachment {
 	}
 }
 
+// onNode makes an attachment one of host mode, with a link of its own.
+func onNode(a *network.Attachment, n uint32) {
+	at := func(host byte) netip.Addr { return netip.AddrFrom4([4]byte{169, 254, byte(n >> 6), byte(n<<2) + host}) }
+	a.Node = at(1)
+	a.Interfaces[0].Addresses = []netip.Prefix{netip.PrefixFrom(at(2), 30)}
+	a.Interfaces[0].Routes[0].Gateway = a.Node
+}
+
 // Teardown implements network.Network.
 func (f *Fake) Teardown(_ context.Context, id string) error {
 	if f.OnTeardown != nil {
@@ -105,6 +120,7 @@ func (f *Fake) Teardown(_ context.Context, id string) error {
 	defer f.mu.Unlock()
 	delete(f.attached, id)
 	delete(f.prepared, id)
+	delete(f.exposed, id)
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Env makes networks over one host state.
 type Env struct {
-	// Open returns a Network as a newly started process would have it.
+	// Open returns a Network as a newly started process would have it; the earlier one's process has ended.
 	Open func(t *testing.T) network.Network
 	// Snapshot lists everything on the host that a Network could leave behind, each as a line.
 	// nil: nothing to look at.
@@ -41,6 +41,10 @@ func Run(t *testing.T, env Env) {
 		"Status":              testStatus,
 		"Prepared":            testPrepared,
 		"PreparedUnused":      testPreparedUnused,
+		"HostSetup":           testHostSetup,
+		"PreparedHost":        testPreparedHost,
+		"Expose":              testExpose,
+		"ExposeUnknown":       testExposeUnknown,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before []string

@@ -1,5 +1,7 @@
 package tap
 
+import "net/netip"
+
 // Config says where CNI's parts are.
 type Config struct {
 	// ConfDir holds CNI configurations; the first by name is used, read anew for each sandbox.
@@ -8,6 +10,9 @@ type Config struct {
 	BinDirs []string
 	// StateDir is ours: records, CNI's result cache, and namespaces, in folders below it.
 	StateDir string
+	// HostRange4 and HostRange6 are where the private links of sandboxes in host
+	// mode come from, a /30 and a /126 each. Zero: no host mode.
+	HostRange4, HostRange6 netip.Prefix
 }
 
 // DefaultConflist is a simple pod network: a bridge, addresses of both families from

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		if err := json.Unmarshal([]byte(text), &cfg); err != nil {
 			panic(err)
 		}
-		n, err := New(cfg)
+		n, err := New(context.Background(), cfg)
 		if err != nil {
 			panic(err)
 		}

@@ -1,5 +1,5 @@
-// Package tap is the pod network of Linux hosts: CNI in a network namespace per
-// sandbox, and a tap for the VM beside every interface that CNI made.
+// Package tap is the network of Linux hosts. A pod network is CNI in a network
+// namespace per sandbox, and a tap for the VM beside every interface that CNI made.
 //
 //	    host namespace        sandbox's namespace              VM
 //	bridge ── veth ════════ eth0 ─tc ingress─▶ tap0 ═══════ virtio-net
@@ -18,4 +18,31 @@
 //	└──────────── Prepare ───────┘                       └──────────────── Setup ───────────────────────────┘
 //
 // Without Prepare, Setup does it all.
+//
+// # Host mode
+//
+// A sandbox on the node's network has a private link to the node in the place
+// of what CNI makes; the rest is the same:
+//
+//	       node's namespace           sandbox's namespace              VM
+//	node's ◀─ nftables ─▶ pdk… ══════ eth0 ─tc ingress─▶ tap0 ═══ virtio-net
+//	addresses                              ◀─tc ingress─
+//
+// Setup makes the link and the rules where CNI's ADD is.
+//
+// The rules are one nftables table, a function of the records alone: every
+// change replaces it in one transaction, and with the last sandbox it goes.
+// They make the guest's packets leave with the node's addresses, let it reach
+// the node's localhost by the node's end of the link, drop what it sends with
+// addresses of others, and lead the node's ports that Expose names to the guest.
+//
+// Rules and not a proxy: clients' addresses are preserved, UDP is the same as
+// TCP, no byte passes through a process of ours, and ports go on leading to the
+// guest while no daemon runs. What a proxy would have had by itself, that a port
+// is the guest's only if the node does not use it, a reservation gives: this
+// process binds the port on the node before a rule leads away from it, and a
+// port that cannot be bound gets no rule. A port that a process of the node binds
+// while no daemon runs is given back to it when the next one starts.
+//
+// One lock makes a change of records, links, reservations and rules one step.
 package tap

@@ -46,8 +46,8 @@ func addresses(link netlink.Link) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, a := range list {
 		ip, ok := netip.AddrFromSlice(a.IP)
-		if !ok || ip.Unmap().IsLinkLocalUnicast() {
-			continue
+		if !ok || ip.Is6() && ip.IsLinkLocalUnicast() {
+			continue // the kernel's own
 		}
 		ones, _ := a.Mask.Size()
 		out = append(out, netip.PrefixFrom(ip.Unmap(), ones))

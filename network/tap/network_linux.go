@@ -22,18 +22,37 @@ const undoTime = 30 * time.Second
 
 // Network implements network.Network with CNI and taps.
 type Network struct {
-	cfg Config
-	cni *libcni.CNIConfig
+	cfg  Config
+	cni  *libcni.CNIConfig
+	host hostMode
 }
 
 var _ network.Network = (*Network)(nil)
 
-// New returns the network of a Linux host.
-func New(cfg Config) (*Network, error) {
+// New returns the network of a Linux host, and takes up what an earlier process exposed.
+func New(ctx context.Context, cfg Config) (*Network, error) {
 	if err := cfg.makeDirs(); err != nil {
 		return nil, fmt.Errorf("network state: %w", err)
 	}
-	return &Network{cfg: cfg, cni: libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.cacheDir(), pluginExec{&version.PluginDecoder{}})}, nil
+	n := &Network{cfg: cfg, cni: libcni.NewCNIConfigWithCacheDir(cfg.BinDirs, cfg.cacheDir(), pluginExec{&version.PluginDecoder{}})}
+	n.host.held = map[string]map[network.HostPort]reservation{}
+	if err := n.restoreHost(ctx); err != nil {
+		klog.FromContext(ctx).Error(err, "Pods on the node's network may not be reached yet")
+	}
+	return n, nil
+}
+
+// Close lets go of what this process holds. Sandboxes keep their networks.
+func (n *Network) Close() error {
+	n.host.mu.Lock()
+	defer n.host.mu.Unlock()
+	for id, ports := range n.host.held {
+		for _, r := range ports {
+			r.release()
+		}
+		delete(n.host.held, id)
+	}
+	return nil
 }
 
 // Status implements network.Network.
@@ -90,17 +109,17 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 	if r != nil && r.Attachment != nil {
 		return r.Attachment, nil
 	}
-	list, err := loadConf(n.cfg.ConfDir)
-	if err != nil {
-		return nil, err
-	}
 	if r != nil && !r.Prepared { // half-made by a process that died
 		if err := n.Teardown(ctx, req.SandboxID); err != nil {
 			return nil, err
 		}
 		r = nil
 	}
-	att, err := n.setup(ctx, req, list, r != nil)
+	setup := n.setup
+	if req.Host {
+		setup = n.setupHost
+	}
+	att, err := setup(ctx, req, r != nil)
 	if err == nil {
 		return att, nil
 	}
@@ -109,7 +128,11 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 	return nil, errors.Join(err, n.Teardown(undo, req.SandboxID))
 }
 
-func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.NetworkConfigList, tapped bool) (*network.Attachment, error) {
+func (n *Network) setup(ctx context.Context, req network.Request, tapped bool) (*network.Attachment, error) {
+	list, err := loadConf(n.cfg.ConfDir)
+	if err != nil {
+		return nil, err
+	}
 	r := &record{Request: req, Conf: json.RawMessage(list.Bytes), Tapped: tapped}
 	if err := n.cfg.save(r); err != nil {
 		return nil, err
@@ -128,29 +151,37 @@ func (n *Network) setup(ctx context.Context, req network.Request, list *libcni.N
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q: result: %w", list.Name, err)
 	}
-	att, err := attach(netns, res, tapped)
+	att, err := attach(netns, podInterfaces(res, netns), dnsOf(res), tapped)
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q: %w", list.Name, err)
 	}
-	r.Attachment = withoutEndpoints(att)
-	if err := n.cfg.save(r); err != nil {
-		closeTaps(att)
-		return nil, err
-	}
-	return att, nil
+	return att, n.setUp(r, att)
 }
 
-// attach puts a tap beside every interface that CNI made in the namespace; the
-// first one's may be there already.
-func attach(netns string, res *cnitypes.Result, tapped bool) (*network.Attachment, error) {
-	att := &network.Attachment{NetNS: netns, DNS: network.DNS{
-		Servers: res.DNS.Nameservers, Searches: res.DNS.Search, Options: res.DNS.Options,
-	}}
-	if d := res.DNS.Domain; d != "" {
-		att.DNS.Searches = append([]string{d}, att.DNS.Searches...)
+// setUp notes that all of a sandbox is set up.
+func (n *Network) setUp(r *record, att *network.Attachment) error {
+	r.Attachment = withoutEndpoints(att)
+	err := n.cfg.save(r)
+	if err != nil {
+		closeTaps(att)
 	}
+	return err
+}
+
+func dnsOf(res *cnitypes.Result) network.DNS {
+	dns := network.DNS{Servers: res.DNS.Nameservers, Searches: res.DNS.Search, Options: res.DNS.Options}
+	if d := res.DNS.Domain; d != "" {
+		dns.Searches = append([]string{d}, dns.Searches...)
+	}
+	return dns
+}
+
+// attach puts a tap beside each of the namespace's interfaces named; the first
+// one's may be there already.
+func attach(netns string, names []string, dns network.DNS, tapped bool) (*network.Attachment, error) {
+	att := &network.Attachment{NetNS: netns, DNS: dns}
 	err := inNetNS(netns, func() error {
-		for _, name := range podInterfaces(res, netns) {
+		for _, name := range names {
 			iface, err := readInterface(name)
 			if err != nil {
 				return err
@@ -217,6 +248,9 @@ func (n *Network) Teardown(ctx context.Context, id string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if r != nil && r.Host != nil {
+		return n.teardownHost(ctx, r)
 	}
 	netns := n.cfg.netnsPath(id)
 	if r != nil && !r.Prepared {

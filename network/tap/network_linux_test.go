@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ type testHost struct {
 	cfg    Config
 	bridge string
 	v4, v6 string // /24 and /64 prefixes without the last part
+	opened *Network
 }
 
 var pluginDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
@@ -31,7 +33,11 @@ func newTestHost(t *testing.T, n int) *testHost {
 	}
 	dir := t.TempDir()
 	h := &testHost{
-		cfg:    Config{ConfDir: filepath.Join(dir, "conf"), BinDirs: pluginDirs, StateDir: filepath.Join(dir, "state")},
+		cfg: Config{
+			ConfDir: filepath.Join(dir, "conf"), BinDirs: pluginDirs, StateDir: filepath.Join(dir, "state"),
+			HostRange4: netip.MustParsePrefix(fmt.Sprintf("169.254.%d.0/24", 100+n)),
+			HostRange6: netip.MustParsePrefix(fmt.Sprintf("fd00:232:%d::/112", n)),
+		},
 		bridge: fmt.Sprintf("pdktest%d", n),
 		v4:     fmt.Sprintf("10.231.%d.", n),
 		v6:     fmt.Sprintf("fd00:231:%d::", n),
@@ -76,12 +82,17 @@ func (h *testHost) removeShared(t *testing.T) {
 	}
 }
 
+// open makes the Network of a new process; the one before has ended.
 func (h *testHost) open(t *testing.T) *Network {
 	t.Helper()
-	n, err := New(h.cfg)
+	if h.opened != nil {
+		h.opened.Close()
+	}
+	n, err := New(t.Context(), h.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.opened = n
 	return n
 }
 
@@ -107,6 +118,16 @@ func (h *testHost) snapshot(t *testing.T) []string {
 		}
 		add(save, rules, func(l string) bool { return strings.Contains(l, h.v4) || strings.Contains(l, h.v6) })
 	}
+	all, err := filepath.Glob("/sys/class/net/pdk????????????")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add("link", []byte(strings.Join(all, "\n")), func(string) bool { return true })
+	tables, err := exec.Command("nft", "list", "tables").Output()
+	if err != nil {
+		t.Fatalf("nft list tables: %v", err)
+	}
+	add("nft", tables, func(l string) bool { return strings.Contains(l, h.cfg.hostTable()) })
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +224,7 @@ func TestFailedAddLeavesNothing(t *testing.T) {
 
 func TestNotReadyNamesTheFix(t *testing.T) {
 	dir := t.TempDir()
-	n, err := New(Config{ConfDir: dir, BinDirs: []string{dir}, StateDir: filepath.Join(dir, "s")})
+	n, err := New(t.Context(), Config{ConfDir: dir, BinDirs: []string{dir}, StateDir: filepath.Join(dir, "s")})
 	if err != nil {
 		t.Fatal(err)
 	}

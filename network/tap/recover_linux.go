@@ -2,6 +2,7 @@ package tap
 
 import (
 	"github.com/containernetworking/cni/libcni"
+	"github.com/vishvananda/netlink"
 
 	"github.com/paddock-run/paddock/network"
 )
@@ -11,6 +12,10 @@ import (
 // what they hold for the sandbox's id; nil if there is none.
 func (n *Network) recoverRecord(id string) (*record, error) {
 	r := &record{Request: network.Request{SandboxID: id}}
+	if _, err := netlink.LinkByName(hostLinkName(id)); err == nil {
+		r.Host = &hostRecord{}
+		return r, nil
+	}
 	cached, err := n.cni.GetCachedAttachments(id)
 	if err != nil {
 		return nil, err

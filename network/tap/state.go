@@ -23,6 +23,8 @@ type record struct {
 	Tapped bool
 	// Conf is the CNI configuration list in use; DEL gets the one that ADD got.
 	Conf json.RawMessage
+	// Host is set in host mode, instead of Conf.
+	Host *hostRecord `json:",omitempty"`
 	// Attachment is set once all is set up.
 	Attachment *network.Attachment
 
