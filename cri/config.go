@@ -25,6 +25,9 @@ type Config struct {
 	// MountOptions tells whether the Runtime applies podsandbox.Mount.Options;
 	// if not, mounts with options are refused.
 	MountOptions bool
+	// HostNetwork tells whether pods may be on the node's network; if not, those
+	// that ask for it are refused.
+	HostNetwork bool
 	// StreamAddr is where exec, attach and port-forward are served; "": 127.0.0.1:0.
 	// It should be on loopback: whoever knows a URL may use it, once.
 	StreamAddr string

@@ -109,7 +109,7 @@ func malformedSandboxes() []malformed {
 		runWith("negative shares", bad, "cpu_shares", func(c *rt.PodSandboxConfig) {
 			c.Linux.Resources = &rt.LinuxContainerResources{CpuShares: -5}
 		}),
-		runWith("host network", unimplemented, "network", ns(func(o *rt.NamespaceOption) { o.Network = rt.NamespaceMode_NODE })),
+		runWith("host network", unimplemented, "hostNetwork.mode", ns(func(o *rt.NamespaceOption) { o.Network = rt.NamespaceMode_NODE })),
 		runWith("container network", bad, "network", ns(func(o *rt.NamespaceOption) { o.Network = rt.NamespaceMode_CONTAINER })),
 		runWith("unknown pid mode", bad, "pid", ns(func(o *rt.NamespaceOption) { o.Pid = 77 })),
 		runWith("pid of a target", bad, "TARGET", ns(func(o *rt.NamespaceOption) { o.Pid, o.TargetId = rt.NamespaceMode_TARGET, "abc" })),

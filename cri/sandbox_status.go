@@ -52,7 +52,7 @@ func sandboxInfo(st *podsandbox.SandboxStatus) map[string]string {
 		"reason":   toJSON(st.Reason),
 	}
 	if st.Network != nil {
-		info["network"] = toJSON(networkInfo(st.Network))
+		info["network"] = toJSON(networkInfo(st))
 	}
 	return info
 }

@@ -165,8 +165,10 @@ type interfaceInfo struct {
 	Addresses []string `json:"addresses"`
 }
 
-// networkInfo is an attachment without what is only for the VM.
-func networkInfo(a *network.Attachment) any {
+// networkInfo is an attachment without what is only for the VM, and in host
+// mode what the node does not lead to the pod.
+func networkInfo(st *podsandbox.SandboxStatus) any {
+	a := st.Network
 	list := make([]interfaceInfo, 0, len(a.Interfaces))
 	for _, i := range a.Interfaces {
 		info := interfaceInfo{Name: i.Name, MAC: i.MAC.String(), MTU: i.MTU}
@@ -175,11 +177,17 @@ func networkInfo(a *network.Attachment) any {
 		}
 		list = append(list, info)
 	}
+	var refused []string
+	for _, r := range st.RefusedPorts {
+		refused = append(refused, r.Port.String()+": "+r.Reason)
+	}
 	return struct {
-		NetNS      string          `json:"netns"`
-		Interfaces []interfaceInfo `json:"interfaces"`
-		DNS        network.DNS     `json:"dns"`
-	}{a.NetNS, list, a.DNS}
+		Host         bool            `json:"host"`
+		RefusedPorts []string        `json:"refusedPorts,omitempty"`
+		NetNS        string          `json:"netns"`
+		Interfaces   []interfaceInfo `json:"interfaces"`
+		DNS          network.DNS     `json:"dns"`
+	}{a.Host(), refused, a.NetNS, list, a.DNS}
 }
 
 // nanos is a time as CRI has it; 0 for none.

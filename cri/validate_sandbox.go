@@ -153,7 +153,26 @@ func (c Config) checkLinuxSandbox(l *runtimeapi.LinuxPodSandboxConfig) error {
 	if err := checkLinuxResources("config.linux.resources", l.GetResources()); err != nil {
 		return err
 	}
+	if err := c.checkHostNetwork(l); err != nil {
+		return err
+	}
 	return checkSandboxSecurity(l.GetSecurityContext())
+}
+
+// checkHostNetwork refuses what a pod on the node's network cannot have, as runc does.
+func (c Config) checkHostNetwork(l *runtimeapi.LinuxPodSandboxConfig) error {
+	if l.GetSecurityContext().GetNamespaceOptions().GetNetwork() != runtimeapi.NamespaceMode_NODE {
+		return nil
+	}
+	if !c.HostNetwork {
+		return missingHostNetwork.err()
+	}
+	for name := range l.GetSysctls() {
+		if strings.HasPrefix(name, "net.") || strings.HasPrefix(name, "net/") {
+			return invalid("config.linux.sysctls", "%q is a setting of the node's network, which the pod is on", name)
+		}
+	}
+	return nil
 }
 
 // checkCgroupParent takes cgroupfs paths and systemd slices.

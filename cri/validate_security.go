@@ -38,8 +38,6 @@ func checkNamespaces(field string, o *runtimeapi.NamespaceOption) error {
 		}
 	}
 	switch o.GetNetwork() {
-	case runtimeapi.NamespaceMode_NODE:
-		return missingHostNetwork.err()
 	case runtimeapi.NamespaceMode_CONTAINER, runtimeapi.NamespaceMode_TARGET:
 		return invalid(field+".network", "cannot be %s", o.GetNetwork())
 	}

@@ -193,14 +193,16 @@ const (
 
 // SandboxStatus is a snapshot of a sandbox.
 type SandboxStatus struct {
-	ID       string
-	State    SandboxState
-	Created  time.Time
-	Config   SandboxConfig
-	Network  *network.Attachment // nil before set-up and after tear-down
-	Kernel   string              // the pod's kernel release
-	Reason   string              // why it is not ready, for people
-	Timeline []Step              // how its start was spent
+	ID      string
+	State   SandboxState
+	Created time.Time
+	Config  SandboxConfig
+	Network *network.Attachment // nil before set-up and after tear-down
+	// RefusedPorts are what a pod on the node's network listens on and the node does not lead to it.
+	RefusedPorts []network.Refusal
+	Kernel       string // the pod's kernel release
+	Reason       string // why it is not ready, for people
+	Timeline     []Step // how its start was spent
 }
 
 // Step is one timed step of a sandbox's or container's start.

@@ -195,7 +195,7 @@ func (n *tapNetwork) Setup(ctx context.Context, req network.Request) (*network.A
 	if err != nil {
 		return nil, err
 	}
-	own := &network.Attachment{NetNS: a.NetNS, Interfaces: slices.Clone(a.Interfaces)}
+	own := &network.Attachment{Node: a.Node, NetNS: a.NetNS, Interfaces: slices.Clone(a.Interfaces)}
 	for i := 1; i < len(own.Interfaces); i++ { // the first one is Prepare's
 		if own.Interfaces[i].Endpoint, err = n.tap(); err != nil {
 			return nil, err

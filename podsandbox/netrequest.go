@@ -11,7 +11,7 @@ import (
 
 func networkRequest(id string, cfg *SandboxConfig) network.Request {
 	req := network.Request{
-		SandboxID: id, PodName: cfg.Meta.Name, PodNamespace: cfg.Meta.Namespace, PodUID: cfg.Meta.UID,
+		Host: cfg.onHostNetwork(), SandboxID: id, PodName: cfg.Meta.Name, PodNamespace: cfg.Meta.Namespace, PodUID: cfg.Meta.UID,
 		Annotations: cfg.Annotations, CgroupParent: cfg.CgroupParent, PortMappings: cfg.PortMappings,
 		IngressBits: bandwidth(cfg.Annotations["kubernetes.io/ingress-bandwidth"]),
 		EgressBits:  bandwidth(cfg.Annotations["kubernetes.io/egress-bandwidth"]),

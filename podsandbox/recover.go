@@ -102,7 +102,7 @@ func (m *Manager) recoverSandbox(ctx context.Context, r *sandboxRecord, containe
 	case r.Phase == phaseStopped:
 		return nil
 	case live:
-		m.spawn(func() { m.watchVM(s) })
+		m.watch(s)
 		m.spawn(func() { m.settleSize(s) })
 		return nil
 	}

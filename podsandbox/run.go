@@ -24,6 +24,9 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	if err := checkSandbox(&cfg); err != nil {
 		return "", err
 	}
+	if err := useNodeHostname(&cfg); err != nil {
+		return "", err
+	}
 	b, end := m.pool.begin(&cfg)
 	defer end()
 	if b == nil {
@@ -46,7 +49,7 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	m.mu.Lock()
 	m.sandboxes[s.id] = s
 	m.mu.Unlock()
-	m.spawn(func() { m.watchVM(s) })
+	m.watch(s)
 	m.emit(EventCreated, s, s.id, false)
 	m.emit(EventStarted, s, s.id, false)
 	return s.id, nil
@@ -58,9 +61,6 @@ func checkSandbox(cfg *SandboxConfig) error {
 	}
 	if _, ok := cfg.Handler.OS(); !ok {
 		return fmt.Errorf("%w: unknown runtime handler %q", ErrInvalid, cfg.Handler)
-	}
-	if cfg.Namespaces.Network == NamespaceNode {
-		return fmt.Errorf("%w: a pod in a VM cannot use the node's network (hostNetwork)", ErrUnsupported)
 	}
 	return nil
 }
@@ -136,10 +136,7 @@ func (r *sandboxRun) gather(ctx context.Context) error {
 	parts.Go(func() error {
 		return r.time.step("network", func() (err error) {
 			r.attachment, err = r.m.deps.Network.Setup(ctx, networkRequest(r.s.id, &r.cfg))
-			if errors.Is(err, network.ErrNotReady) {
-				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-			return err
+			return networkError(err)
 		})
 	})
 	err := parts.Wait()
@@ -179,6 +176,9 @@ func (r *sandboxRun) join(ctx context.Context) error {
 			Network:   guestNetwork(r.attachment, r.s.vm.BornMAC()),
 			SharedPid: r.cfg.Namespaces.PID == NamespacePod,
 			UnixNanos: time.Now().UnixNano(),
+		}
+		if err := r.joinNode(ctx, request); err != nil {
+			return err
 		}
 		err = r.s.agent.retry(ctx, func(conn *agentConn) error {
 			_, err := conn.ConfigureSandbox(ctx, request)

@@ -21,6 +21,14 @@ const (
 	powerOffTime = 10 * time.Second
 )
 
+// watch follows a sandbox that is ready from now on.
+func (m *Manager) watch(s *sandbox) {
+	m.spawn(func() { m.watchVM(s) })
+	if s.status.Load().Config.onHostNetwork() {
+		m.spawn(func() { m.watchPorts(s) })
+	}
+}
+
 // watchVM waits for a sandbox's VM to end and says so at once.
 func (m *Manager) watchVM(s *sandbox) {
 	select {

@@ -7,6 +7,7 @@ import (
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/paddock-run/paddock/config"
 	"github.com/paddock-run/paddock/cri"
 	"github.com/paddock-run/paddock/guest"
 )
@@ -23,7 +24,7 @@ func TestReadmeListsWhatIsMissing(t *testing.T) {
 		t.Fatal("README.md has no unimplemented section")
 	}
 	var want strings.Builder
-	for _, c := range cri.Unimplemented(criConfig("127.0.0.1:0", guest.LCOW)) {
+	for _, c := range cri.Unimplemented(criConfig(defaults(t))) {
 		want.WriteString("- " + c.String() + "\n")
 	}
 	if got != want.String() {
@@ -32,8 +33,22 @@ func TestReadmeListsWhatIsMissing(t *testing.T) {
 }
 
 func TestCRIConfigIsForThisHost(t *testing.T) {
-	c := criConfig("127.0.0.1:0", guest.LCOW)
-	if c.HostOS != guest.Linux || c.CgroupDriver != runtimeapi.CgroupDriver_CGROUPFS || !c.MountOptions {
+	cfg := defaults(t)
+	c := criConfig(cfg)
+	if c.HostOS != guest.Linux || c.CgroupDriver != runtimeapi.CgroupDriver_CGROUPFS || !c.MountOptions || !c.HostNetwork {
 		t.Errorf("%+v", c)
 	}
+	cfg.HostNetwork.Mode = config.HostNetworkRefuse
+	if criConfig(cfg).HostNetwork || networkConfig(cfg).HostRange4.IsValid() {
+		t.Error("the host network is there although the configuration refuses it")
+	}
+}
+
+func defaults(t *testing.T) *config.Config {
+	t.Helper()
+	cfg, err := config.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }

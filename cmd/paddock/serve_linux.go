@@ -97,7 +97,7 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	if err := plugins.start(pods); err != nil {
 		return nil, err
 	}
-	criCfg := criConfig(cfg.Streaming.Address, cfg.DefaultHandler)
+	criCfg := criConfig(cfg)
 	info := vms.Info()
 	criCfg.Backend = map[string]string{
 		"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
@@ -119,13 +119,14 @@ func networkConfig(cfg *config.Config) tap.Config {
 }
 
 // criConfig is what the CRI servers are told about a Linux host.
-func criConfig(streamAddr string, defaultHandler guest.Handler) cri.Config {
+func criConfig(cfg *config.Config) cri.Config {
 	return cri.Config{
 		Version:        version,
 		Handlers:       []guest.Handler{guest.LCOW},
-		DefaultHandler: defaultHandler,
+		DefaultHandler: cfg.DefaultHandler,
 		MountOptions:   true,
-		StreamAddr:     streamAddr,
+		HostNetwork:    cfg.HostNetwork.Mode == config.HostNetworkForward,
+		StreamAddr:     cfg.Streaming.Address,
 		CgroupDriver:   runtimeapi.CgroupDriver_CGROUPFS,
 		HostOS:         guest.Linux,
 	}

@@ -22,6 +22,8 @@ type Agent struct {
 	configured *api.ConfigureSandboxRequest
 	updated    *api.UpdateSandboxRequest
 	shares     map[string]bool
+	listening  []*api.Listener
+	nodePorts  []*api.Listener
 	containers map[string]*Container
 }
 
