@@ -2,6 +2,7 @@ package leakcheck
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,12 +10,18 @@ import (
 	"strings"
 )
 
-// interfaces lists the ports of the network's bridge: the pods' ends in the host.
+// interfaces lists the pods' ends in the host: ports of the network's bridge,
+// and links of pods on the node's network.
 func interfaces(s Scope) ([]string, error) {
 	ports, err := filepath.Glob("/sys/class/net/" + s.Network.Bridge + "/brif/*")
 	if err != nil {
 		return nil, err
 	}
+	links, err := filepath.Glob("/sys/class/net/pdk????????????")
+	if err != nil {
+		return nil, err
+	}
+	ports = append(ports, links...)
 	for i := range ports {
 		ports[i] = filepath.Base(ports[i])
 	}
@@ -22,9 +29,18 @@ func interfaces(s Scope) ([]string, error) {
 }
 
 // rules lists packet filter rules, of both kinds and families, that name the
-// network or one of its addresses.
+// network or one of its addresses, and tables for pods on the node's network.
 func rules(s Scope) ([]string, error) {
 	var found []string
+	tables, err := exec.Command("nft", "list", "tables").Output()
+	if err != nil {
+		return nil, fmt.Errorf("nft list tables: %w", err)
+	}
+	for _, line := range strings.Split(string(tables), "\n") {
+		if strings.Contains(line, "paddock-") {
+			found = append(found, line)
+		}
+	}
 	for _, tool := range []string{"iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"} {
 		path, err := exec.LookPath(tool)
 		if err != nil {

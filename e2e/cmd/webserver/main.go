@@ -1,16 +1,23 @@
 // Command webserver is what test pods serve: who they are on every address, and
-// a greeting on the pod's localhost only.
+// a greeting on the pod's localhost only. With -echo it sends datagrams back instead.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 )
 
 func main() {
+	datagrams := flag.String("echo", "", "send datagrams to this address back, and serve nothing else")
+	flag.Parse()
+	if *datagrams != "" {
+		log.Fatal(echo(*datagrams))
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		log.Fatal(err)
@@ -25,4 +32,19 @@ func main() {
 	go func() { log.Fatal(http.ListenAndServe("127.0.0.1:8081", local)) }()
 	fmt.Println("serving")
 	log.Fatal(http.ListenAndServe(":8080", mux))
+}
+
+func echo(addr string) error {
+	conn, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		_, _ = conn.WriteTo(buf[:n], from)
+	}
 }
