@@ -29,9 +29,18 @@ func main() {
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	local := http.NewServeMux()
 	local.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "only on localhost") })
-	go func() { log.Fatal(http.ListenAndServe("127.0.0.1:8081", local)) }()
+	inner, outer := listen("127.0.0.1:8081"), listen(":8080")
 	fmt.Println("serving")
-	log.Fatal(http.ListenAndServe(":8080", mux))
+	go func() { log.Fatal(http.Serve(inner, local)) }()
+	log.Fatal(http.Serve(outer, mux))
+}
+
+func listen(addr string) net.Listener {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return l
 }
 
 func echo(addr string) error {
