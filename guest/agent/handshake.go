@@ -4,9 +4,7 @@ package agent
 
 import (
 	"context"
-	"os"
 	"runtime"
-	"strings"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
@@ -15,7 +13,9 @@ import (
 	"github.com/paddock-run/paddock/guest/api"
 )
 
-// Handshake agrees on a protocol version and tells what this guest is.
+// Handshake agrees on a protocol version and tells what this guest is. It comes
+// before Personalize, so nothing random may be read here: it would be the same in
+// every clone, and the boot id, which is drawn when first read, would stay so.
 func (a *Agent) Handshake(_ context.Context, req *api.HandshakeRequest) (*api.HandshakeResponse, error) {
 	protocol := min(req.ProtocolMax, api.ProtocolMax)
 	if protocol < max(req.ProtocolMin, api.ProtocolMin) {
@@ -27,16 +27,11 @@ func (a *Agent) Handshake(_ context.Context, req *api.HandshakeRequest) (*api.Ha
 	if err := unix.Uname(&u); err != nil {
 		return nil, status.Errorf(codes.Internal, "uname: %v", err)
 	}
-	bootID, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return nil, status.Errorf(codes.Internal, "read the boot id: %v", err)
-	}
 	return &api.HandshakeResponse{
 		Protocol:      protocol,
 		AgentVersion:  Version,
 		KernelRelease: unix.ByteSliceToString(u.Release[:]),
 		KernelVersion: unix.ByteSliceToString(u.Version[:]),
-		BootId:        strings.TrimSpace(string(bootID)),
 		Architecture:  runtime.GOARCH,
 	}, nil
 }

@@ -351,8 +351,7 @@ type HandshakeResponse struct {
 	AgentVersion  string                 `protobuf:"bytes,2,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
 	KernelRelease string                 `protobuf:"bytes,3,opt,name=kernel_release,json=kernelRelease,proto3" json:"kernel_release,omitempty"` // uname -r
 	KernelVersion string                 `protobuf:"bytes,4,opt,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"` // uname -v
-	BootId        string                 `protobuf:"bytes,5,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
-	Architecture  string                 `protobuf:"bytes,6,opt,name=architecture,proto3" json:"architecture,omitempty"` // GOARCH
+	Architecture  string                 `protobuf:"bytes,6,opt,name=architecture,proto3" json:"architecture,omitempty"`                        // GOARCH
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -411,13 +410,6 @@ func (x *HandshakeResponse) GetKernelRelease() string {
 func (x *HandshakeResponse) GetKernelVersion() string {
 	if x != nil {
 		return x.KernelVersion
-	}
-	return ""
-}
-
-func (x *HandshakeResponse) GetBootId() string {
-	if x != nil {
-		return x.BootId
 	}
 	return ""
 }
@@ -4833,14 +4825,13 @@ const file_agent_proto_rawDesc = "" +
 	"\x10HandshakeRequest\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12!\n" +
-	"\fhost_version\x18\x03 \x01(\tR\vhostVersion\"\xdf\x01\n" +
+	"\fhost_version\x18\x03 \x01(\tR\vhostVersion\"\xcc\x01\n" +
 	"\x11HandshakeResponse\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12#\n" +
 	"\ragent_version\x18\x02 \x01(\tR\fagentVersion\x12%\n" +
 	"\x0ekernel_release\x18\x03 \x01(\tR\rkernelRelease\x12%\n" +
-	"\x0ekernel_version\x18\x04 \x01(\tR\rkernelVersion\x12\x17\n" +
-	"\aboot_id\x18\x05 \x01(\tR\x06bootId\x12\"\n" +
-	"\farchitecture\x18\x06 \x01(\tR\farchitecture\"\xa5\x01\n" +
+	"\x0ekernel_version\x18\x04 \x01(\tR\rkernelVersion\x12\"\n" +
+	"\farchitecture\x18\x06 \x01(\tR\farchitectureJ\x04\b\x05\x10\x06\"\xa5\x01\n" +
 	"\x12PersonalizeRequest\x12\x18\n" +
 	"\aentropy\x18\x01 \x01(\fR\aentropy\x12\x1d\n" +
 	"\n" +

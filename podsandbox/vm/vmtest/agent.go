@@ -20,7 +20,6 @@ func (a *Agent) Handshake(context.Context, *api.HandshakeRequest) (*api.Handshak
 		Protocol:      api.ProtocolMax,
 		AgentVersion:  "fake",
 		KernelRelease: "0.0.0-fake",
-		BootId:        "fake-" + a.Guest.ID(),
 		Architecture:  "amd64",
 	}, nil
 }
