@@ -89,6 +89,12 @@ func TestResizeContainer(t *testing.T) {
 	if r := c.status().GetResources().GetLinux(); r.GetMemoryLimitInBytes() != 48*mib || c.status().GetState() != runtimeapi.ContainerState_CONTAINER_RUNNING {
 		t.Errorf("status: %v", c.status())
 	}
+	if err := c.update(&runtimeapi.LinuxContainerResources{MemoryLimitInBytes: -1, CpuQuota: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.limits(); got != "max, max 100000" {
+		t.Errorf("without limits the container has %s", got)
+	}
 }
 
 // TestResizePod changes a pod's own limits: a container without any is bound by them.

@@ -46,6 +46,11 @@ func (a *Agent) UpdateContainer(ctx context.Context, req *api.UpdateContainerReq
 	if err := a.runtime.Update(ctx, dir, c.id, file); err != nil {
 		return nil, fmt.Errorf("update container %q: %w", c.id, err)
 	}
+	if r := resources.CPU; r != nil && r.Quota != nil && *r.Quota < 0 {
+		if err := cgroup.Unthrottle(c.cgroup()); err != nil { // crun leaves the quota as it is
+			return nil, fmt.Errorf("update container %q: %w", c.id, err)
+		}
+	}
 	return &api.UpdateContainerResponse{}, nil
 }
 

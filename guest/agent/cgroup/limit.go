@@ -36,6 +36,11 @@ func Reclaim(dir string, limit uint64) error {
 	return nil
 }
 
+// Unthrottle takes a group's processor quota away; its period stays.
+func Unthrottle(dir string) error {
+	return os.WriteFile(filepath.Join(dir, "cpu.max"), []byte("max"), 0)
+}
+
 // Limit sets a group's processor quota and memory limit; what is not set, or not above 0, is no limit.
 func Limit(dir string, r *specs.LinuxResources) error {
 	quota, memory := "max", "max"
