@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,23 +61,6 @@ type Pool struct {
 type CNI struct {
 	ConfDir string   `json:"confDir"`
 	BinDirs []string `json:"binDirs"`
-}
-
-// HostNetworkMode is what becomes of pods that ask for the node's network.
-type HostNetworkMode string
-
-// Modes of the host network.
-const (
-	HostNetworkForward HostNetworkMode = "forward"
-	HostNetworkRefuse  HostNetworkMode = "refuse"
-)
-
-// HostNetwork configures pods on the node's network.
-type HostNetwork struct {
-	Mode HostNetworkMode `json:"mode"`
-	// IPv4 and IPv6 are where their links' addresses come from.
-	IPv4 netip.Prefix `json:"ipv4"`
-	IPv6 netip.Prefix `json:"ipv6"`
 }
 
 // Registry configures pulls.
@@ -224,19 +206,7 @@ func (c *Config) validate() error {
 		bad("cni.binDirs", "is empty; name the folder of the CNI plugins, such as /opt/cni/bin")
 	}
 	c.NRI.validate(bad)
-	if m := c.HostNetwork.Mode; m != HostNetworkForward && m != HostNetworkRefuse {
-		bad("hostNetwork.mode", "%q is neither %q nor %q", m, HostNetworkForward, HostNetworkRefuse)
-	}
-	for _, r := range []struct {
-		key    string
-		prefix netip.Prefix
-		is     func(netip.Addr) bool
-		most   int
-	}{{"hostNetwork.ipv4", c.HostNetwork.IPv4, netip.Addr.Is4, 30}, {"hostNetwork.ipv6", c.HostNetwork.IPv6, netip.Addr.Is6, 126}} {
-		if !r.is(r.prefix.Addr()) || r.prefix.Bits() > r.most || r.prefix != r.prefix.Masked() {
-			bad(r.key, "%s is not the address of a network of its family of at least a /%d", r.prefix, r.most)
-		}
-	}
+	c.HostNetwork.validate(bad)
 	return errors.Join(errs...)
 }
 
