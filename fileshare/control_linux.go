@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/guest/idmap"
 )
 
 // The control protocol: one request and one answer a connection, each a packet
@@ -32,9 +34,10 @@ const (
 )
 
 type controlRequest struct {
-	Op       controlOp `json:"op"`
-	ShareID  string    `json:"shareID,omitempty"`
-	ReadOnly bool      `json:"readOnly,omitempty"`
+	Op       controlOp    `json:"op"`
+	ShareID  string       `json:"shareID,omitempty"`
+	ReadOnly bool         `json:"readOnly,omitempty"`
+	IDs      *idmap.Range `json:"ids,omitempty"`
 }
 
 type controlReply struct {

@@ -44,6 +44,12 @@
 //     descriptor, so swapping directories and symlinks meanwhile does not help.
 //     Symlink texts are never resolved. The process's root is empty:
 //     share roots arrive as descriptors, and a mistake above would find no path to use.
+//   - Ids: a share with a mapping shows and takes owners as an idmapped mount
+//     would, in the server, by what the daemon said: nothing that a guest sends
+//     changes it. Who is not mapped makes nothing; what belongs to one who is not
+//     mapped cannot be changed, given away, moved or linked, and no device node can be made. It
+//     does not bound reading: modes are checked by the guest's kernel, and a hostile one
+//     reads whatever the share holds.
 //   - Devices and FIFOs: may be made (as by root in a container) and are never
 //     opened by the server; a device node's data stay the guest's own devices.
 //   - Another share: inode and handle numbers are per share, and a handle is

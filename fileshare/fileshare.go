@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"github.com/paddock-run/paddock/guest/channel"
+	"github.com/paddock-run/paddock/guest/idmap"
 )
 
 // Servers starts and finds the share servers of pods. Its methods may be called concurrently.
@@ -51,6 +52,9 @@ type Share struct {
 	// FollowMounts shows what the host mounts and unmounts below HostPath later,
 	// too. Without it the mounts stay as they were when the share was added.
 	FollowMounts bool
+	// IDs, if set, shows the tree as an idmapped mount of it would: ids on the disk
+	// are the range's "container" ids, those in the guest its "host" ids.
+	IDs *idmap.Range
 }
 
 // Info is what the agent must know to mount a share.

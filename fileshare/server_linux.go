@@ -93,12 +93,17 @@ func (s *server) Add(ctx context.Context, share Share) (Info, error) {
 	if share.TopReadOnly && share.FollowMounts {
 		return Info{}, fmt.Errorf("%s: TopReadOnly and FollowMounts exclude each other", what)
 	}
+	if share.IDs != nil {
+		if err := share.IDs.Check(); err != nil {
+			return Info{}, fmt.Errorf("%s: id mapping: %w: %w", what, err, vm.ErrInvalid)
+		}
+	}
 	fd, err := openRoot(share)
 	if err != nil {
 		return Info{}, fmt.Errorf("%s: %w", what, err)
 	}
 	defer unix.Close(fd)
-	reply, err := call(ctx, s.dir, controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly}, fd)
+	reply, err := call(ctx, s.dir, controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, IDs: share.IDs}, fd)
 	return reply.Info, s.explain(what, err)
 }
 

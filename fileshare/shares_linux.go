@@ -14,6 +14,7 @@ import (
 
 	"github.com/paddock-run/paddock/fileshare/posix"
 	"github.com/paddock-run/paddock/fileshare/session"
+	"github.com/paddock-run/paddock/guest/idmap"
 )
 
 // maxShares bounds the shares of one sandbox.
@@ -32,6 +33,7 @@ type shareServer struct {
 type share struct {
 	id       string
 	readOnly bool
+	ids      *idmap.Range
 	root     unix.Stat_t
 	fs       *posix.FS
 	session  *session.Server
@@ -73,25 +75,27 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sh := s.shares[req.ShareID]; sh != nil {
-		if sh.readOnly != req.ReadOnly || sh.root.Dev != st.Dev || sh.root.Ino != st.Ino {
-			return nil, errors.New("the id is in use for another host path or mode")
+		if sh.readOnly != req.ReadOnly || !sameIDs(sh.ids, req.IDs) || sh.root.Dev != st.Dev || sh.root.Ino != st.Ino {
+			return nil, errors.New("the id is in use for another host path, mode or id mapping")
 		}
 		return sh, nil
 	}
 	if len(s.shares) >= maxShares {
 		return nil, fmt.Errorf("the sandbox has %d shares already", maxShares)
 	}
-	fs, err := posix.New(posix.Config{Root: root, ReadOnly: req.ReadOnly, FDDir: confinedFDDir, Budget: s.budget})
+	fs, err := posix.New(posix.Config{Root: root, ReadOnly: req.ReadOnly, IDs: req.IDs, FDDir: confinedFDDir, Budget: s.budget})
 	if err != nil {
 		return nil, err
 	}
 	sh := &share{
-		id: req.ShareID, readOnly: req.ReadOnly, root: st,
+		id: req.ShareID, readOnly: req.ReadOnly, ids: req.IDs, root: st,
 		fs: fs, session: session.New(fs), guest: s.guest, ended: make(chan struct{}),
 	}
 	s.shares[sh.id] = sh
 	return sh, nil
 }
+
+func sameIDs(a, b *idmap.Range) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func (s *shareServer) remove(id string) {
 	s.mu.Lock()

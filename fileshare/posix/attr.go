@@ -15,7 +15,7 @@ func statFD(fd int) (*unix.Statx_t, error) {
 	return &st, err
 }
 
-func fillAttr(a *fuse.Attr, st *unix.Statx_t) {
+func (fs *FS) fillAttr(a *fuse.Attr, st *unix.Statx_t) {
 	a.Ino = st.Ino
 	a.Size = st.Size
 	a.Blocks = st.Blocks
@@ -24,7 +24,7 @@ func fillAttr(a *fuse.Attr, st *unix.Statx_t) {
 	a.Ctime, a.Ctimensec = uint64(st.Ctime.Sec), st.Ctime.Nsec
 	a.Mode = uint32(st.Mode)
 	a.Nlink = st.Nlink
-	a.Uid, a.Gid = st.Uid, st.Gid
+	a.Uid, a.Gid = fs.toClient(st.Uid), fs.toClient(st.Gid)
 	// The kernel's 32 bit device number, as its new_decode_dev reads it.
 	a.Rdev = st.Rdev_minor&0xff | st.Rdev_major<<8 | (st.Rdev_minor&^0xff)<<12
 	a.Blksize = st.Blksize
@@ -52,7 +52,7 @@ func (fs *FS) fillAttrOut(n *inode, out *fuse.AttrOut) fuse.Status {
 	if err != nil {
 		return status(err)
 	}
-	fillAttr(&out.Attr, st)
+	fs.fillAttr(&out.Attr, st)
 	out.SetTimeout(attrTimeout)
 	return fuse.OK
 }
@@ -67,6 +67,9 @@ func (fs *FS) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) 
 		return status(err)
 	}
 	defer fs.inodes.put(n)
+	if err := fs.mayChange(n, unix.EOVERFLOW); err != nil {
+		return status(err)
+	}
 	if mode, ok := in.GetMode(); ok {
 		if n.isSymlink() {
 			return fuse.ENOTSUP
@@ -97,10 +100,18 @@ func (fs *FS) setOwner(n *inode, in *fuse.SetAttrIn) error {
 	}
 	owner, group := -1, -1
 	if setUID {
-		owner = int(uid)
+		id, err := fs.fromClient(uid)
+		if err != nil {
+			return err
+		}
+		owner = int(id)
 	}
 	if setGID {
-		group = int(gid)
+		id, err := fs.fromClient(gid)
+		if err != nil {
+			return err
+		}
+		group = int(id)
 	}
 	return unix.Fchownat(n.fd, "", owner, group, unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW)
 }

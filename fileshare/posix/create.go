@@ -20,7 +20,7 @@ func (fs *FS) make(in *fuse.InHeader, name string, out *fuse.EntryOut, fn func(p
 		return status(err)
 	}
 	defer fs.inodes.put(parent)
-	if err := asCaller(&in.Caller, func() error { return fn(parent) }); err != nil {
+	if err := fs.asCaller(&in.Caller, parent, func() error { return fn(parent) }); err != nil {
 		return status(err)
 	}
 	return status(fs.lookup(parent, name, out))
@@ -33,7 +33,7 @@ func (fs *FS) creationMode(parent *inode, mode, umask uint32) uint32 {
 	if umask == 0 {
 		return mode
 	}
-	if n, err := unix.Getxattr(fs.path(parent.fd), "system.posix_acl_default", nil); err == nil && n > 0 {
+	if n, err := unix.Getxattr(fs.path(parent.fd), aclDefault, nil); err == nil && n > 0 {
 		return mode
 	}
 	return mode &^ umask
@@ -41,6 +41,9 @@ func (fs *FS) creationMode(parent *inode, mode, umask uint32) uint32 {
 
 // Mknod makes a file, FIFO, socket or device node.
 func (fs *FS) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
+	if err := fs.mayMknod(in.Mode, in.Rdev); err != nil {
+		return status(err)
+	}
 	return fs.make(&in.InHeader, name, out, func(parent *inode) error {
 		return unix.Mknodat(parent.fd, name, fs.creationMode(parent, in.Mode, in.Umask), decodeDev(in.Rdev))
 	})
@@ -78,6 +81,12 @@ func (fs *FS) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.En
 		return status(err)
 	}
 	defer fs.inodes.put(parent)
+	if err := fs.mayChange(n, unix.EOVERFLOW); err != nil {
+		return status(err)
+	}
+	if err := fs.mayChange(parent, unix.EACCES); err != nil {
+		return status(err)
+	}
 	if err := unix.Linkat(n.fd, "", parent.fd, name, unix.AT_EMPTY_PATH); err != nil {
 		return status(err)
 	}
@@ -143,7 +152,7 @@ func (fs *FS) createOpen(in *fuse.CreateIn, parent *inode, out *fuse.CreateOut, 
 	}
 	fd := -1
 	mode := fs.creationMode(parent, in.Mode&07777, in.Umask)
-	err := asCaller(&in.Caller, func() (err error) { fd, err = open(mode); return err })
+	err := fs.asCaller(&in.Caller, parent, func() (err error) { fd, err = open(mode); return err })
 	if err != nil {
 		fs.budget.give()
 		return err

@@ -9,10 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asCaller runs fn with the caller's fsuid and fsgid, so that what it makes
-// belongs to the caller. Capabilities stay: the client's kernel has already
+// asCaller runs fn, which makes something in a directory, with the caller's
+// fsuid and fsgid, so that it belongs to the caller. Capabilities stay: the client's kernel has already
 // checked permissions, with groups that we do not know.
-func asCaller(who *fuse.Caller, fn func() error) error {
+func (fs *FS) asCaller(caller *fuse.Caller, dir *inode, fn func() error) error {
+	who, err := fs.owner(caller)
+	if err != nil {
+		return err
+	}
+	if err := fs.mayChange(dir, unix.EACCES); err != nil {
+		return err
+	}
 	if who.Uid == 0 && who.Gid == 0 {
 		return fn()
 	}

@@ -11,6 +11,7 @@
 //
 // New files are made with the caller's fsuid and fsgid, so owner, setgid
 // directories and quotas come out as for a local process, in one step.
+// With a mapping (ids.go) that is the id which the caller's stands for.
 // Permissions are checked by the client's kernel (default_permissions), which
 // knows the caller's groups; the server itself acts as root within the tree.
 package posix

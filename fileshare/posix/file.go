@@ -42,6 +42,12 @@ func (fs *FS) open(node uint64, clientFlags uint32) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if flags&(unix.O_ACCMODE|unix.O_TRUNC) != unix.O_RDONLY {
+		if err := fs.mayChange(n, unix.EACCES); err != nil {
+			fs.inodes.put(n)
+			return 0, err
+		}
+	}
 	fd, err := fs.reopen(n, flags)
 	if err != nil {
 		fs.inodes.put(n)

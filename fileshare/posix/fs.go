@@ -9,6 +9,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/guest/idmap"
 )
 
 // Config says what to serve and within which limits.
@@ -19,6 +21,8 @@ type Config struct {
 	ReadOnly bool
 	// FDDir is the path of this process's descriptor directory, "/proc/self/fd" unless moved.
 	FDDir string
+	// IDs, if set, maps owners: ids of the tree are IDs' "container" ids, the client's its "host" ids.
+	IDs *idmap.Range
 	// Budget bounds the descriptors held; shared by every FS of the process.
 	Budget *Budget
 }
@@ -29,6 +33,7 @@ type FS struct {
 	fdDir    string
 	readOnly bool
 	rootFile bool
+	ids      *idmap.Range // nil: as they are
 	budget   *Budget
 	inodes   inodeTable
 	handles  handleTable
@@ -49,6 +54,7 @@ func New(cfg Config) (*FS, error) {
 		RawFileSystem: fuse.NewDefaultRawFileSystem(),
 		fdDir:         cfg.FDDir,
 		readOnly:      cfg.ReadOnly,
+		ids:           cfg.IDs,
 		budget:        cfg.Budget,
 		closed:        make(chan struct{}),
 	}

@@ -69,7 +69,7 @@ func (fs *FS) enter(fd int, out *fuse.EntryOut) error {
 func (fs *FS) fillEntry(n *inode, st *unix.Statx_t, out *fuse.EntryOut) {
 	out.NodeId = n.id
 	out.Generation = 1
-	fillAttr(&out.Attr, st)
+	fs.fillAttr(&out.Attr, st)
 	out.SetAttrTimeout(attrTimeout)
 	if !n.isSymlink() {
 		out.SetEntryTimeout(entryTimeout)

@@ -29,6 +29,9 @@ func (fs *FS) unlink(in *fuse.InHeader, name string, flags int) fuse.Status {
 		return status(err)
 	}
 	defer fs.inodes.put(parent)
+	if err := fs.mayMove(parent, name); err != nil {
+		return status(err)
+	}
 	return status(unix.Unlinkat(parent.fd, name, flags))
 }
 
@@ -59,6 +62,12 @@ func (fs *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName stri
 		return status(err)
 	}
 	defer fs.inodes.put(to)
+	if err := fs.mayMove(from, oldName); err != nil {
+		return status(err)
+	}
+	if err := fs.mayMove(to, newName); err != nil {
+		return status(err)
+	}
 	return status(unix.Renameat2(from.fd, oldName, to.fd, newName, flags))
 }
 

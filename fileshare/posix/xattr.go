@@ -17,6 +17,10 @@ func (fs *FS) GetXAttr(_ <-chan struct{}, in *fuse.InHeader, name string, dest [
 		return 0, status(err)
 	}
 	defer fs.inodes.put(n)
+	if fs.ids != nil && hasIDs(name) {
+		size, err := fs.getMapped(n, name, dest)
+		return uint32(size), status(err)
+	}
 	size, err := unix.Getxattr(fs.path(n.fd), name, dest)
 	return uint32(max(size, 0)), status(err)
 }
@@ -45,7 +49,14 @@ func (fs *FS) SetXAttr(_ <-chan struct{}, in *fuse.SetXAttrIn, name string, data
 		return status(err)
 	}
 	defer fs.inodes.put(n)
-	return status(unix.Setxattr(fs.path(n.fd), name, data[:in.Size], int(in.Flags)))
+	if err := fs.mayChange(n, unix.EPERM); err != nil {
+		return status(err)
+	}
+	value, err := fs.valueFromClient(name, data[:in.Size])
+	if err != nil {
+		return status(err)
+	}
+	return status(unix.Setxattr(fs.path(n.fd), name, value, int(in.Flags)))
 }
 
 // RemoveXAttr removes one.
@@ -58,5 +69,8 @@ func (fs *FS) RemoveXAttr(_ <-chan struct{}, in *fuse.InHeader, name string) fus
 		return status(err)
 	}
 	defer fs.inodes.put(n)
+	if err := fs.mayChange(n, unix.EPERM); err != nil {
+		return status(err)
+	}
 	return status(unix.Removexattr(fs.path(n.fd), name))
 }
