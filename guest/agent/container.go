@@ -16,6 +16,7 @@ type container struct {
 	id    string
 	init  *process
 	mode  api.PIDMode
+	pod   *podNamespaces // nil: the VM's own
 	user  *api.ResolvedUser
 	home  string
 	spec  specDefaults

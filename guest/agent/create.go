@@ -29,7 +29,7 @@ func (a *Agent) CreateContainer(ctx context.Context, req *api.CreateContainerReq
 	if err != nil {
 		return nil, err
 	}
-	c := &container{id: req.Id, mode: req.PidMode, execs: map[string]*process{}, created: make(chan struct{})}
+	c := &container{id: req.Id, mode: req.PidMode, pod: a.podNamespaces(), execs: map[string]*process{}, created: make(chan struct{})}
 	if err := a.reserve(c); err != nil {
 		return nil, err
 	}
@@ -87,15 +87,16 @@ func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req 
 	if err := a.addMounts(ctx, c, spec, req.Mounts); err != nil {
 		return err
 	}
-	if err := setSysctls(spec.Linux.Sysctl); err != nil {
+	err = c.pod.inside(func() error { return c.pod.setSysctls(spec.Linux.Sysctl) })
+	if err != nil {
 		return err
 	}
-	c.completeSpec(spec, req, pidNamespace)
+	c.completeSpec(spec, req, c.namespaces(pidNamespace))
 	if err := writeJSON(filepath.Join(c.dir(), "config.json"), spec); err != nil {
 		return err
 	}
 	c.init, err = a.launch(ctx, c, launch{
-		dir: c.dir(), terminal: req.Terminal, stdin: req.Stdin, window: int(req.OutputWindow),
+		dir: c.dir(), user: spec.Process.User, terminal: req.Terminal, stdin: req.Stdin, window: int(req.OutputWindow),
 		onEnd: func(exit *api.Exit) { a.initEnded(c, exit) },
 	})
 	return launchError(err, spec.Process.Args[0])
@@ -120,6 +121,27 @@ func (c *container) resolveUser(u *api.User) error {
 	return nil
 }
 
+// ownStdio gives a process's pipes to it: the kernel asks for the owner when
+// /dev/stdout is opened anew, and in a user namespace no process has the right to change it.
+func (c *container) ownStdio(child childStdio, user specs.User) error {
+	if c.pod == nil {
+		return nil
+	}
+	for _, f := range child {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+			return fmt.Errorf("stat the process's stdio: %w", err)
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			continue
+		}
+		if err := f.Chown(c.pod.owner(user.UID), c.pod.owner(user.GID)); err != nil {
+			return fmt.Errorf("give the process its stdio: %w", err)
+		}
+	}
+	return nil
+}
+
 // launchError tells a program that cannot be run from other failures of the runtime.
 func launchError(err error, program string) error {
 	var failed *crun.Error
@@ -135,6 +157,7 @@ type launch struct {
 	processFile     string
 	terminal, stdin bool
 	window          int
+	user            specs.User // the process's own, by ids of the container
 	onEnd           func(*api.Exit)
 }
 
@@ -150,6 +173,9 @@ func (a *Agent) launch(ctx context.Context, c *container, l launch) (_ *process,
 			p.discard()
 		}
 	}()
+	if err := c.ownStdio(child, l.user); err != nil {
+		return nil, err
+	}
 	start := crun.Process{Dir: l.dir, Stdio: child}
 	var terminal *console
 	if l.terminal {

@@ -13,6 +13,12 @@
 // what runs in containers is not, so every path inside an image or a volume is
 // resolved with openat2 and never by following a link out of it.
 //
+// A pod's containers use the VM's own network, IPC and UTS namespaces. A pod with
+// a user namespace has one that owns namespaces of its own (podns.go): the agent
+// stays outside and enters them on threads of their own to configure the
+// network, set sysctls and forward ports. Layers are mounted with the user namespace's ids; what the agent
+// makes for the pod (folders, its files, pipes) is given to its ids, since none of it outlives the VM.
+//
 // Locks: Agent.mu guards the tables; a container's mu guards its state. A
 // container's mu is never held while Agent.mu is taken.
 package agent

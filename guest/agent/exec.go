@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -80,13 +81,13 @@ func (c *container) forgetExec(id string) {
 	delete(c.execs, id)
 }
 
-func (a *Agent) exec(ctx context.Context, c *container, req *api.ExecRequest, dir string, spec any) (*process, error) {
+func (a *Agent) exec(ctx context.Context, c *container, req *api.ExecRequest, dir string, spec *specs.Process) (*process, error) {
 	file := filepath.Join(dir, "process.json")
 	if err := writeJSON(file, spec); err != nil {
 		return nil, err
 	}
 	return a.launch(ctx, c, launch{
-		dir: dir, processFile: file, terminal: req.Terminal, stdin: req.Stdin,
+		dir: dir, user: spec.User, processFile: file, terminal: req.Terminal, stdin: req.Stdin,
 		onEnd: func(exit *api.Exit) {
 			exit.OomKilled = exit.Signal == uint32(unix.SIGKILL) && cgroup.OOMKills(c.cgroup()) > 0
 		},

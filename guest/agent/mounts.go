@@ -205,7 +205,7 @@ func (a *Agent) namedTmpfs(t *api.TmpfsSource) (string, error) {
 	if mode == 0 {
 		mode = 0o1777
 	}
-	options := fmt.Sprintf("mode=%o", mode&0o7777)
+	options := fmt.Sprintf("mode=%o,uid=%d,gid=%d", mode&0o7777, t.Uid, t.Gid)
 	if t.SizeBytes != 0 {
 		options += fmt.Sprintf(",size=%d", t.SizeBytes)
 	}

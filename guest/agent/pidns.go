@@ -9,7 +9,9 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/paddock-run/paddock/guest/agent/reaper"
 	"github.com/paddock-run/paddock/guest/api"
+	"github.com/paddock-run/paddock/guest/idmap"
 )
 
 // PauseArg makes the agent's program the first process of a pod's PID namespace.
@@ -54,19 +56,36 @@ func (a *Agent) podPID() (int, error) {
 	if s.pause != nil {
 		return s.pause.PID, nil
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	proc, err := a.spawnPause(nil)
 	if err != nil {
 		return 0, err
 	}
+	s.pause = proc
+	return proc.PID, nil
+}
+
+// spawnPause starts the first process of the pod's PID namespace. With ids that
+// is root of a new user namespace, which owns new network, IPC and UTS namespaces too.
+func (a *Agent) spawnPause(ids *idmap.Range) (*reaper.Process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
 	defer null.Close()
+	sys := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Setsid: true}
+	if ids != nil {
+		sys.Cloneflags |= syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+		mapping := []syscall.SysProcIDMap{{ContainerID: int(ids.Container), HostID: int(ids.Host), Size: int(ids.Size)}}
+		sys.UidMappings, sys.GidMappings, sys.GidMappingsEnableSetgroups = mapping, mapping, true
+		sys.Credential = &syscall.Credential{}
+	}
 	proc, err := a.reaper.Spawn("/proc/self/exe", []string{"paddock-pause", PauseArg}, &syscall.ProcAttr{
 		Dir:   "/",
 		Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
-		Sys:   &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Setsid: true},
+		Sys:   sys,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("make the pod's PID namespace: %w", err)
+		return nil, fmt.Errorf("make the pod's namespaces: %w", err)
 	}
-	s.pause = proc
-	return proc.PID, nil
+	return proc, nil
 }

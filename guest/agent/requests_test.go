@@ -97,7 +97,7 @@ func FuzzRequests(f *testing.F) {
 		}
 		if s, err := parseSpec([]byte(spec)); err == nil {
 			c := &container{id: "c", user: &api.ResolvedUser{}}
-			c.completeSpec(s, req, nil)
+			c.completeSpec(s, req, c.namespaces(nil))
 		}
 		specDefaults{}.execProcess([]byte(spec), true, 1, 1)
 		if path, err := sysctlPath(sysctl); err == nil && (!strings.HasPrefix(path, "/proc/sys/") || strings.Contains(path, "..")) {

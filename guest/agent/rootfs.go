@@ -34,6 +34,10 @@ func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Lay
 			return fmt.Errorf("make the container's writable layer: %w", err)
 		}
 	}
+	// The root directory is the container's; below it the layers' mounts translate ids.
+	if err := os.Chown(upper, c.pod.root(), c.pod.root()); err != nil {
+		return fmt.Errorf("give the container its root directory: %w", err)
+	}
 	if err := hideLostFound(upper); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,8 +43,10 @@ type sandbox struct {
 	mu      sync.Mutex
 	request *api.ConfigureSandboxRequest // nil until configured
 	pause   *reaper.Process              // first process of the shared PID namespace, once wanted
-	usage   usageCache
-	ports   *hostports.Mirror // of a pod on the node's network
+	// namespaces are set for a pod with a user namespace.
+	namespaces *podNamespaces
+	usage      usageCache
+	ports      *hostports.Mirror // of a pod on the node's network
 }
 
 // ConfigureSandbox makes the VM the pod's.
@@ -70,12 +73,17 @@ func (a *Agent) ConfigureSandbox(ctx context.Context, req *api.ConfigureSandboxR
 			}
 			return setClock(req.UnixNanos)
 		}},
+		{"make the pod's user namespace", func() error { return a.makeNamespaces(req.UserNamespace) }},
 		{"mount the scratch disk", func() error { return a.mountScratch(ctx, req.Scratch) }},
-		{"set the hostname", func() error { return unix.Sethostname([]byte(req.Hostname)) }},
-		{"write the pod's files", func() error { return writeSandboxFiles(req) }},
-		{"mount the pod's /dev/shm", func() error { return mountShm(req.ShmBytes) }},
-		{"configure the network", func() error { return netconf.Apply(ctx, req.Network) }},
-		{"set sysctls", func() error { return setSysctls(req.Sysctls) }},
+		{"set the hostname", func() error {
+			return s.namespaces.inside(func() error { return unix.Sethostname([]byte(req.Hostname)) })
+		}},
+		{"write the pod's files", func() error { return writeSandboxFiles(req, s.namespaces.root()) }},
+		{"mount the pod's /dev/shm", func() error { return mountShm(req.ShmBytes, s.namespaces.root()) }},
+		{"configure the network", func() error { return s.namespaces.configureNetwork(ctx, req.Network) }},
+		{"set sysctls", func() error {
+			return s.namespaces.inside(func() error { return s.namespaces.setSysctls(req.Sysctls) })
+		}},
 		{"show the node's listeners", func() error { return a.mirrorPorts(req) }},
 	}
 	for _, step := range steps {
@@ -101,6 +109,11 @@ func checkSandbox(req *api.ConfigureSandboxRequest) error {
 	}
 	if err := netconf.Check(req.Network); err != nil {
 		return invalid("network: %v", err)
+	}
+	if req.UserNamespace != nil {
+		if err := idRange(req.UserNamespace).Check(); err != nil {
+			return invalid("user namespace: %v", err)
+		}
 	}
 	if n := len(req.Hosts); n > maxHosts {
 		return invalid("hosts: %d bytes, want at most %d", n, maxHosts)
@@ -148,7 +161,7 @@ func isMountPoint(dir string) bool {
 	return err == nil && mounted
 }
 
-func mountShm(size uint64) error {
+func mountShm(size uint64, owner int) error {
 	if size == 0 {
 		size = defaultShm
 	}
@@ -159,7 +172,8 @@ func mountShm(size uint64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return unix.Mount("shm", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, fmt.Sprintf("mode=1777,size=%d", size))
+	options := fmt.Sprintf("mode=1777,size=%d,uid=%d,gid=%d", size, owner, owner)
+	return unix.Mount("shm", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options)
 }
 
 var sysctlName = regexp.MustCompile(`^[a-zA-Z0-9_-]+([./][a-zA-Z0-9_.:@-]+)+$`)
@@ -176,13 +190,18 @@ func sysctlPath(name string) (string, error) {
 	return filepath.Join("/proc/sys", name), nil
 }
 
-func setSysctls(sysctls map[string]string) error {
+// setSysctls sets them for the namespaces of the thread it runs on.
+func (n *podNamespaces) setSysctls(sysctls map[string]string) error {
 	for name, value := range sysctls {
 		path, err := sysctlPath(name)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+		err = os.WriteFile(path, []byte(value), 0)
+		if errors.Is(err, os.ErrPermission) && n != nil {
+			err = n.asRoot(func() error { return os.WriteFile(path, []byte(value), 0) })
+		}
+		if err != nil {
 			return invalid("sysctl %s=%q: %v", name, value, err)
 		}
 	}

@@ -19,7 +19,8 @@ var sandboxFiles = map[api.SandboxFile]string{
 	api.SandboxFile_SANDBOX_FILE_SHM:         "shm",
 }
 
-func writeSandboxFiles(req *api.ConfigureSandboxRequest) error {
+// writeSandboxFiles writes the pod's files; they belong to its containers' root, by its id in the VM.
+func writeSandboxFiles(req *api.ConfigureSandboxRequest, owner int) error {
 	if err := os.MkdirAll(sandboxDir, 0o755); err != nil {
 		return err
 	}
@@ -28,7 +29,11 @@ func writeSandboxFiles(req *api.ConfigureSandboxRequest) error {
 		"hostname":    req.Hostname + "\n",
 		"resolv.conf": resolvConf(req.Dns),
 	} {
-		if err := os.WriteFile(filepath.Join(sandboxDir, name), []byte(text), 0o644); err != nil {
+		path := filepath.Join(sandboxDir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+		if err := os.Chown(path, owner, owner); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func parseSpec(raw []byte) (*specs.Spec, error) {
 }
 
 // completeSpec fills in what is the agent's to say.
-func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerRequest, pidNamespace *specs.LinuxNamespace) {
+func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerRequest, namespaces []specs.LinuxNamespace) {
 	spec.Version = runtimeVersion
 	spec.Root = &specs.Root{Path: c.rootfs(), Readonly: req.ReadOnlyRootfs}
 	if spec.Hooks != nil { // the others would run in the VM, where their programs are not
@@ -58,11 +58,7 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 	}
 	spec.Process.User.UID, spec.Process.User.GID = c.user.Uid, c.user.Gid
 	spec.Process.User.AdditionalGids = c.user.Groups
-	// The VM is the pod: its network, IPC and host name are the container's.
-	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.CgroupNamespace}}
-	if pidNamespace != nil {
-		spec.Linux.Namespaces = append(spec.Linux.Namespaces, *pidNamespace)
-	}
+	spec.Linux.Namespaces = namespaces
 	spec.Linux.CgroupsPath = "/pod/" + c.id
 	spec.Linux.Sysctl = nil // the VM's, and set
 	spec.Linux.UIDMappings, spec.Linux.GIDMappings = nil, nil
@@ -81,6 +77,16 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 		d.UID, d.GID = cmp.Or(d.UID, &c.user.Uid), cmp.Or(d.GID, &c.user.Gid)
 	}
 	c.spec = specDefaults{process: *spec.Process}
+}
+
+// namespaces are the container's. The VM is the pod: its network, IPC and host
+// name are the container's, unless the pod has a user namespace to own others.
+func (c *container) namespaces(pid *specs.LinuxNamespace) []specs.LinuxNamespace {
+	all := append(c.pod.joined(), specs.LinuxNamespace{Type: specs.MountNamespace}, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+	if pid != nil {
+		all = append(all, *pid)
+	}
+	return all
 }
 
 // execProcess decodes an exec's process and fills what it leaves open from the container's.

@@ -76,7 +76,7 @@ func (a *Agent) podStats() *api.PodStats {
 		UnixNanos: time.Now().UnixNano(),
 		Cpu:       cgroup.CPU(dir), Memory: cgroup.Memory(dir), Io: cgroup.IO(dir), Processes: pids,
 		Scratch:          fileSystem(scratchDir),
-		Interfaces:       readInterfaces("/proc/net/dev"),
+		Interfaces:       readInterfaces(a.podNamespaces().interfaces()),
 		ScratchUsedBytes: map[string]uint64{},
 	}
 	for _, name := range volumeNames() {

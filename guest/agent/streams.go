@@ -66,7 +66,7 @@ func (a *Agent) serveStream(ctx context.Context, conn net.Conn, sharesOnly bool)
 	case *api.StreamHeader_Stdio:
 		return a.serveStdio(conn, kind.Stdio)
 	case *api.StreamHeader_PortForward:
-		return forwardPort(ctx, conn, kind.PortForward.GetPort())
+		return a.forwardPort(ctx, conn, kind.PortForward.GetPort())
 	}
 	return refuse(conn, invalid("unknown kind of stream"))
 }
@@ -105,11 +105,15 @@ func (a *Agent) serveStdio(conn net.Conn, s *api.StdioStream) error {
 }
 
 // forwardPort connects to a listener on the pod's localhost.
-func forwardPort(ctx context.Context, conn net.Conn, port uint32) error {
+func (a *Agent) forwardPort(ctx context.Context, conn net.Conn, port uint32) error {
 	if port == 0 || port > 65535 {
 		return refuse(conn, invalid("port %d: want 1 to 65535", port))
 	}
-	target, err := dialLocal(ctx, strconv.Itoa(int(port)))
+	var target net.Conn
+	err := a.podNamespaces().inside(func() (err error) {
+		target, err = dialLocal(ctx, strconv.Itoa(int(port)))
+		return err
+	})
 	if err != nil {
 		return refuse(conn, status.Errorf(codes.Unavailable, "connect to port %d of the pod's localhost: %v", port, err))
 	}

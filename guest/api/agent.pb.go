@@ -579,17 +579,20 @@ func (x *DiskAddress) GetLun() uint32 {
 }
 
 type ConfigureSandboxRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hostname      string                 `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
-	Dns           *DNS                   `protobuf:"bytes,2,opt,name=dns,proto3" json:"dns,omitempty"` // written to the pod's resolv.conf
-	Sysctls       map[string]string      `protobuf:"bytes,3,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Scratch       *DiskAddress           `protobuf:"bytes,4,opt,name=scratch,proto3" json:"scratch,omitempty"` // a formatted ext4 disk: overlay uppers, emptyDirs
-	Network       *Network               `protobuf:"bytes,5,opt,name=network,proto3" json:"network,omitempty"`
-	ShmBytes      uint64                 `protobuf:"varint,6,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`          // the pod's /dev/shm; 0: 64 MiB
-	SharedPid     bool                   `protobuf:"varint,7,opt,name=shared_pid,json=sharedPid,proto3" json:"shared_pid,omitempty"`       // containers share one PID namespace of the pod
-	HostNetwork   *HostNetwork           `protobuf:"bytes,10,opt,name=host_network,json=hostNetwork,proto3" json:"host_network,omitempty"` // set: the pod is on the node's network
-	Hosts         []byte                 `protobuf:"bytes,11,opt,name=hosts,proto3" json:"hosts,omitempty"`                                // /etc/hosts as it is to be; empty: made from hostname and network
-	UnixNanos     int64                  `protobuf:"varint,15,opt,name=unix_nanos,json=unixNanos,proto3" json:"unix_nanos,omitempty"`      // the host's wall clock, set first; 0: leave the guest's
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Hostname    string                 `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	Dns         *DNS                   `protobuf:"bytes,2,opt,name=dns,proto3" json:"dns,omitempty"` // written to the pod's resolv.conf
+	Sysctls     map[string]string      `protobuf:"bytes,3,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Scratch     *DiskAddress           `protobuf:"bytes,4,opt,name=scratch,proto3" json:"scratch,omitempty"` // a formatted ext4 disk: overlay uppers, emptyDirs
+	Network     *Network               `protobuf:"bytes,5,opt,name=network,proto3" json:"network,omitempty"`
+	ShmBytes    uint64                 `protobuf:"varint,6,opt,name=shm_bytes,json=shmBytes,proto3" json:"shm_bytes,omitempty"`          // the pod's /dev/shm; 0: 64 MiB
+	SharedPid   bool                   `protobuf:"varint,7,opt,name=shared_pid,json=sharedPid,proto3" json:"shared_pid,omitempty"`       // containers share one PID namespace of the pod
+	HostNetwork *HostNetwork           `protobuf:"bytes,10,opt,name=host_network,json=hostNetwork,proto3" json:"host_network,omitempty"` // set: the pod is on the node's network
+	Hosts       []byte                 `protobuf:"bytes,11,opt,name=hosts,proto3" json:"hosts,omitempty"`                                // /etc/hosts as it is to be; empty: made from hostname and network
+	UnixNanos   int64                  `protobuf:"varint,15,opt,name=unix_nanos,json=unixNanos,proto3" json:"unix_nanos,omitempty"`      // the host's wall clock, set first; 0: leave the guest's
+	// If set, containers run in a user namespace of the pod, which owns their
+	// network, IPC, UTS and PID namespaces too.
+	UserNamespace *IDRange `protobuf:"bytes,8,opt,name=user_namespace,json=userNamespace,proto3" json:"user_namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -694,6 +697,75 @@ func (x *ConfigureSandboxRequest) GetUnixNanos() int64 {
 	return 0
 }
 
+func (x *ConfigureSandboxRequest) GetUserNamespace() *IDRange {
+	if x != nil {
+		return x.UserNamespace
+	}
+	return nil
+}
+
+// IDRange maps container ids [container, container+size) to ids of the VM's
+// own user namespace, users and groups alike.
+type IDRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     uint32                 `protobuf:"varint,1,opt,name=container,proto3" json:"container,omitempty"`
+	Host          uint32                 `protobuf:"varint,2,opt,name=host,proto3" json:"host,omitempty"`
+	Size          uint32                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IDRange) Reset() {
+	*x = IDRange{}
+	mi := &file_agent_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDRange) ProtoMessage() {}
+
+func (x *IDRange) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDRange.ProtoReflect.Descriptor instead.
+func (*IDRange) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *IDRange) GetContainer() uint32 {
+	if x != nil {
+		return x.Container
+	}
+	return 0
+}
+
+func (x *IDRange) GetHost() uint32 {
+	if x != nil {
+		return x.Host
+	}
+	return 0
+}
+
+func (x *IDRange) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 type ConfigureSandboxResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -702,7 +774,7 @@ type ConfigureSandboxResponse struct {
 
 func (x *ConfigureSandboxResponse) Reset() {
 	*x = ConfigureSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +786,7 @@ func (x *ConfigureSandboxResponse) String() string {
 func (*ConfigureSandboxResponse) ProtoMessage() {}
 
 func (x *ConfigureSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +799,7 @@ func (x *ConfigureSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureSandboxResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{6}
+	return file_agent_proto_rawDescGZIP(), []int{7}
 }
 
 type DNS struct {
@@ -741,7 +813,7 @@ type DNS struct {
 
 func (x *DNS) Reset() {
 	*x = DNS{}
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +825,7 @@ func (x *DNS) String() string {
 func (*DNS) ProtoMessage() {}
 
 func (x *DNS) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +838,7 @@ func (x *DNS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNS.ProtoReflect.Descriptor instead.
 func (*DNS) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{7}
+	return file_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DNS) GetServers() []string {
@@ -800,7 +872,7 @@ type Network struct {
 
 func (x *Network) Reset() {
 	*x = Network{}
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +884,7 @@ func (x *Network) String() string {
 func (*Network) ProtoMessage() {}
 
 func (x *Network) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +897,7 @@ func (x *Network) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Network.ProtoReflect.Descriptor instead.
 func (*Network) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{8}
+	return file_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Network) GetInterfaces() []*Interface {
@@ -856,7 +928,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +940,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +953,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Interface) GetName() string {
@@ -932,7 +1004,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1016,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1029,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Route) GetDestination() string {
@@ -1006,7 +1078,7 @@ type HostNetwork struct {
 
 func (x *HostNetwork) Reset() {
 	*x = HostNetwork{}
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1090,7 @@ func (x *HostNetwork) String() string {
 func (*HostNetwork) ProtoMessage() {}
 
 func (x *HostNetwork) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1103,7 @@ func (x *HostNetwork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostNetwork.ProtoReflect.Descriptor instead.
 func (*HostNetwork) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HostNetwork) GetNode() string {
@@ -1060,7 +1132,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1144,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1157,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Listener) GetUdp() bool {
@@ -1120,7 +1192,7 @@ type SyncPortsRequest struct {
 
 func (x *SyncPortsRequest) Reset() {
 	*x = SyncPortsRequest{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1204,7 @@ func (x *SyncPortsRequest) String() string {
 func (*SyncPortsRequest) ProtoMessage() {}
 
 func (x *SyncPortsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1217,7 @@ func (x *SyncPortsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPortsRequest.ProtoReflect.Descriptor instead.
 func (*SyncPortsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SyncPortsRequest) GetNode() []*Listener {
@@ -1178,7 +1250,7 @@ type SyncPortsResponse struct {
 
 func (x *SyncPortsResponse) Reset() {
 	*x = SyncPortsResponse{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1262,7 @@ func (x *SyncPortsResponse) String() string {
 func (*SyncPortsResponse) ProtoMessage() {}
 
 func (x *SyncPortsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1275,7 @@ func (x *SyncPortsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPortsResponse.ProtoReflect.Descriptor instead.
 func (*SyncPortsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SyncPortsResponse) GetGuest() []*Listener {
@@ -1225,7 +1297,7 @@ type AttachShareRequest struct {
 
 func (x *AttachShareRequest) Reset() {
 	*x = AttachShareRequest{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1309,7 @@ func (x *AttachShareRequest) String() string {
 func (*AttachShareRequest) ProtoMessage() {}
 
 func (x *AttachShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1322,7 @@ func (x *AttachShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachShareRequest.ProtoReflect.Descriptor instead.
 func (*AttachShareRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AttachShareRequest) GetShareId() string {
@@ -1289,7 +1361,7 @@ type AttachShareResponse struct {
 
 func (x *AttachShareResponse) Reset() {
 	*x = AttachShareResponse{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1373,7 @@ func (x *AttachShareResponse) String() string {
 func (*AttachShareResponse) ProtoMessage() {}
 
 func (x *AttachShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1386,7 @@ func (x *AttachShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachShareResponse.ProtoReflect.Descriptor instead.
 func (*AttachShareResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 type DetachShareRequest struct {
@@ -1326,7 +1398,7 @@ type DetachShareRequest struct {
 
 func (x *DetachShareRequest) Reset() {
 	*x = DetachShareRequest{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1410,7 @@ func (x *DetachShareRequest) String() string {
 func (*DetachShareRequest) ProtoMessage() {}
 
 func (x *DetachShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1423,7 @@ func (x *DetachShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachShareRequest.ProtoReflect.Descriptor instead.
 func (*DetachShareRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DetachShareRequest) GetShareId() string {
@@ -1369,7 +1441,7 @@ type DetachShareResponse struct {
 
 func (x *DetachShareResponse) Reset() {
 	*x = DetachShareResponse{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1453,7 @@ func (x *DetachShareResponse) String() string {
 func (*DetachShareResponse) ProtoMessage() {}
 
 func (x *DetachShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,14 +1466,15 @@ func (x *DetachShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachShareResponse.ProtoReflect.Descriptor instead.
 func (*DetachShareResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 type CreateContainerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// OCI runtime spec (JSON). The agent fills root.path, process.user, the
-	// mounts below, and namespaces from pid_mode; network, IPC and UTS are the VM's.
+	// mounts below, and namespaces from pid_mode; network, IPC and UTS are the VM's,
+	// or those of the pod's user namespace.
 	Spec           []byte   `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	Layers         []*Layer `protobuf:"bytes,3,rep,name=layers,proto3" json:"layers,omitempty"` // lowest first
 	ReadOnlyRootfs bool     `protobuf:"varint,4,opt,name=read_only_rootfs,json=readOnlyRootfs,proto3" json:"read_only_rootfs,omitempty"`
@@ -1418,7 +1491,7 @@ type CreateContainerRequest struct {
 
 func (x *CreateContainerRequest) Reset() {
 	*x = CreateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1503,7 @@ func (x *CreateContainerRequest) String() string {
 func (*CreateContainerRequest) ProtoMessage() {}
 
 func (x *CreateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1516,7 @@ func (x *CreateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerRequest.ProtoReflect.Descriptor instead.
 func (*CreateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateContainerRequest) GetId() string {
@@ -1533,7 +1606,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1618,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1631,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Layer) GetDisk() *DiskAddress {
@@ -1597,7 +1670,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1682,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1695,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Mount) GetDestination() string {
@@ -1771,7 +1844,7 @@ type ShareSource struct {
 
 func (x *ShareSource) Reset() {
 	*x = ShareSource{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +1856,7 @@ func (x *ShareSource) String() string {
 func (*ShareSource) ProtoMessage() {}
 
 func (x *ShareSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1796,7 +1869,7 @@ func (x *ShareSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareSource.ProtoReflect.Descriptor instead.
 func (*ShareSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ShareSource) GetShareId() string {
@@ -1818,7 +1891,7 @@ type ScratchSource struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`  // e.g. emptydir/cache; relative, clean, no ..
 	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"` // permission bits incl. setuid/setgid/sticky, for a new directory
-	Uid           uint32                 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	Uid           uint32                 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`   // as the VM's own user namespace has it
 	Gid           uint32                 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
 	CopyUpFrom    string                 `protobuf:"bytes,5,opt,name=copy_up_from,json=copyUpFrom,proto3" json:"copy_up_from,omitempty"` // if set and the directory is new: fill it from this path of the container's image
 	unknownFields protoimpl.UnknownFields
@@ -1827,7 +1900,7 @@ type ScratchSource struct {
 
 func (x *ScratchSource) Reset() {
 	*x = ScratchSource{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1912,7 @@ func (x *ScratchSource) String() string {
 func (*ScratchSource) ProtoMessage() {}
 
 func (x *ScratchSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1925,7 @@ func (x *ScratchSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScratchSource.ProtoReflect.Descriptor instead.
 func (*ScratchSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ScratchSource) GetName() string {
@@ -1895,13 +1968,15 @@ type TmpfsSource struct {
 	SizeBytes     uint64                 `protobuf:"varint,1,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // 0: the kernel's default
 	Mode          uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // if set: one tmpfs of the pod, shared by name
+	Uid           uint32                 `protobuf:"varint,4,opt,name=uid,proto3" json:"uid,omitempty"`  // owner of its root, as the VM's own user namespace has it; with a name only
+	Gid           uint32                 `protobuf:"varint,5,opt,name=gid,proto3" json:"gid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TmpfsSource) Reset() {
 	*x = TmpfsSource{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +1988,7 @@ func (x *TmpfsSource) String() string {
 func (*TmpfsSource) ProtoMessage() {}
 
 func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2001,7 @@ func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TmpfsSource.ProtoReflect.Descriptor instead.
 func (*TmpfsSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TmpfsSource) GetSizeBytes() uint64 {
@@ -1950,6 +2025,20 @@ func (x *TmpfsSource) GetName() string {
 	return ""
 }
 
+func (x *TmpfsSource) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *TmpfsSource) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
 type DiskSource struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Disk          *DiskAddress           `protobuf:"bytes,1,opt,name=disk,proto3" json:"disk,omitempty"`
@@ -1962,7 +2051,7 @@ type DiskSource struct {
 
 func (x *DiskSource) Reset() {
 	*x = DiskSource{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1974,7 +2063,7 @@ func (x *DiskSource) String() string {
 func (*DiskSource) ProtoMessage() {}
 
 func (x *DiskSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1987,7 +2076,7 @@ func (x *DiskSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskSource.ProtoReflect.Descriptor instead.
 func (*DiskSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DiskSource) GetDisk() *DiskAddress {
@@ -2030,7 +2119,7 @@ type ImageSource struct {
 
 func (x *ImageSource) Reset() {
 	*x = ImageSource{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2131,7 @@ func (x *ImageSource) String() string {
 func (*ImageSource) ProtoMessage() {}
 
 func (x *ImageSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2144,7 @@ func (x *ImageSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageSource.ProtoReflect.Descriptor instead.
 func (*ImageSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImageSource) GetLayers() []*Layer {
@@ -2082,7 +2171,7 @@ type ImageVolumeError struct {
 
 func (x *ImageVolumeError) Reset() {
 	*x = ImageVolumeError{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2183,7 @@ func (x *ImageVolumeError) String() string {
 func (*ImageVolumeError) ProtoMessage() {}
 
 func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2196,7 @@ func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVolumeError.ProtoReflect.Descriptor instead.
 func (*ImageVolumeError) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImageVolumeError) GetDestination() string {
@@ -2132,7 +2221,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2233,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2246,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *User) GetUser() string {
@@ -2213,7 +2302,7 @@ type ResolvedUser struct {
 
 func (x *ResolvedUser) Reset() {
 	*x = ResolvedUser{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2314,7 @@ func (x *ResolvedUser) String() string {
 func (*ResolvedUser) ProtoMessage() {}
 
 func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2327,7 @@ func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolvedUser.ProtoReflect.Descriptor instead.
 func (*ResolvedUser) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResolvedUser) GetUid() uint32 {
@@ -2272,7 +2361,7 @@ type CreateContainerResponse struct {
 
 func (x *CreateContainerResponse) Reset() {
 	*x = CreateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2284,7 +2373,7 @@ func (x *CreateContainerResponse) String() string {
 func (*CreateContainerResponse) ProtoMessage() {}
 
 func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2297,7 +2386,7 @@ func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerResponse.ProtoReflect.Descriptor instead.
 func (*CreateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateContainerResponse) GetUser() *ResolvedUser {
@@ -2323,7 +2412,7 @@ type StartContainerRequest struct {
 
 func (x *StartContainerRequest) Reset() {
 	*x = StartContainerRequest{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2335,7 +2424,7 @@ func (x *StartContainerRequest) String() string {
 func (*StartContainerRequest) ProtoMessage() {}
 
 func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2348,7 +2437,7 @@ func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerRequest.ProtoReflect.Descriptor instead.
 func (*StartContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *StartContainerRequest) GetId() string {
@@ -2368,7 +2457,7 @@ type StartContainerResponse struct {
 
 func (x *StartContainerResponse) Reset() {
 	*x = StartContainerResponse{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +2469,7 @@ func (x *StartContainerResponse) String() string {
 func (*StartContainerResponse) ProtoMessage() {}
 
 func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +2482,7 @@ func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerResponse.ProtoReflect.Descriptor instead.
 func (*StartContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StartContainerResponse) GetStartedUnixNanos() int64 {
@@ -2419,7 +2508,7 @@ type DeleteContainerRequest struct {
 
 func (x *DeleteContainerRequest) Reset() {
 	*x = DeleteContainerRequest{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +2520,7 @@ func (x *DeleteContainerRequest) String() string {
 func (*DeleteContainerRequest) ProtoMessage() {}
 
 func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +2533,7 @@ func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DeleteContainerRequest) GetId() string {
@@ -2462,7 +2551,7 @@ type DeleteContainerResponse struct {
 
 func (x *DeleteContainerResponse) Reset() {
 	*x = DeleteContainerResponse{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2474,7 +2563,7 @@ func (x *DeleteContainerResponse) String() string {
 func (*DeleteContainerResponse) ProtoMessage() {}
 
 func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2487,7 +2576,7 @@ func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerResponse.ProtoReflect.Descriptor instead.
 func (*DeleteContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 type UpdateContainerRequest struct {
@@ -2500,7 +2589,7 @@ type UpdateContainerRequest struct {
 
 func (x *UpdateContainerRequest) Reset() {
 	*x = UpdateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2601,7 @@ func (x *UpdateContainerRequest) String() string {
 func (*UpdateContainerRequest) ProtoMessage() {}
 
 func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2614,7 @@ func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UpdateContainerRequest) GetId() string {
@@ -2550,7 +2639,7 @@ type UpdateContainerResponse struct {
 
 func (x *UpdateContainerResponse) Reset() {
 	*x = UpdateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2651,7 @@ func (x *UpdateContainerResponse) String() string {
 func (*UpdateContainerResponse) ProtoMessage() {}
 
 func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2664,7 @@ func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 type UpdateSandboxRequest struct {
@@ -2588,7 +2677,7 @@ type UpdateSandboxRequest struct {
 
 func (x *UpdateSandboxRequest) Reset() {
 	*x = UpdateSandboxRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2689,7 @@ func (x *UpdateSandboxRequest) String() string {
 func (*UpdateSandboxRequest) ProtoMessage() {}
 
 func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2702,7 @@ func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UpdateSandboxRequest) GetResources() []byte {
@@ -2639,7 +2728,7 @@ type UpdateSandboxResponse struct {
 
 func (x *UpdateSandboxResponse) Reset() {
 	*x = UpdateSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2740,7 @@ func (x *UpdateSandboxResponse) String() string {
 func (*UpdateSandboxResponse) ProtoMessage() {}
 
 func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2753,7 @@ func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UpdateSandboxResponse) GetCpus() uint32 {
@@ -2682,7 +2771,7 @@ type ListContainersRequest struct {
 
 func (x *ListContainersRequest) Reset() {
 	*x = ListContainersRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +2783,7 @@ func (x *ListContainersRequest) String() string {
 func (*ListContainersRequest) ProtoMessage() {}
 
 func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +2796,7 @@ func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersRequest.ProtoReflect.Descriptor instead.
 func (*ListContainersRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type ListContainersResponse struct {
@@ -2719,7 +2808,7 @@ type ListContainersResponse struct {
 
 func (x *ListContainersResponse) Reset() {
 	*x = ListContainersResponse{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2820,7 @@ func (x *ListContainersResponse) String() string {
 func (*ListContainersResponse) ProtoMessage() {}
 
 func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +2833,7 @@ func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersResponse.ProtoReflect.Descriptor instead.
 func (*ListContainersResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListContainersResponse) GetContainers() []*ContainerState {
@@ -2767,7 +2856,7 @@ type ContainerState struct {
 
 func (x *ContainerState) Reset() {
 	*x = ContainerState{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2779,7 +2868,7 @@ func (x *ContainerState) String() string {
 func (*ContainerState) ProtoMessage() {}
 
 func (x *ContainerState) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2792,7 +2881,7 @@ func (x *ContainerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerState.ProtoReflect.Descriptor instead.
 func (*ContainerState) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ContainerState) GetId() string {
@@ -2842,7 +2931,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +2943,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +2956,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Exit) GetCode() uint32 {
@@ -2913,7 +3002,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2925,7 +3014,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2938,7 +3027,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExecRequest) GetContainerId() string {
@@ -2999,7 +3088,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3100,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3113,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExecResponse) GetPid() uint32 {
@@ -3046,7 +3135,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3147,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3160,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SignalProcessRequest) GetContainerId() string {
@@ -3110,7 +3199,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3211,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3224,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 type WaitProcessRequest struct {
@@ -3149,7 +3238,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3250,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3263,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WaitProcessRequest) GetContainerId() string {
@@ -3207,7 +3296,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3308,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3321,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WaitProcessResponse) GetExit() *Exit {
@@ -3254,7 +3343,7 @@ type ResizeTerminalRequest struct {
 
 func (x *ResizeTerminalRequest) Reset() {
 	*x = ResizeTerminalRequest{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3266,7 +3355,7 @@ func (x *ResizeTerminalRequest) String() string {
 func (*ResizeTerminalRequest) ProtoMessage() {}
 
 func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3279,7 +3368,7 @@ func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResizeTerminalRequest) GetContainerId() string {
@@ -3318,7 +3407,7 @@ type ResizeTerminalResponse struct {
 
 func (x *ResizeTerminalResponse) Reset() {
 	*x = ResizeTerminalResponse{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3419,7 @@ func (x *ResizeTerminalResponse) String() string {
 func (*ResizeTerminalResponse) ProtoMessage() {}
 
 func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3432,7 @@ func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 type StatsRequest struct {
@@ -3357,7 +3446,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3458,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3471,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *StatsRequest) GetContainerIds() []string {
@@ -3416,7 +3505,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3428,7 +3517,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3441,7 +3530,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3469,7 +3558,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +3570,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +3583,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -3524,7 +3613,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3536,7 +3625,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3549,7 +3638,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Stall) GetTotalNanos() uint64 {
@@ -3595,7 +3684,7 @@ type CPUStats struct {
 
 func (x *CPUStats) Reset() {
 	*x = CPUStats{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3607,7 +3696,7 @@ func (x *CPUStats) String() string {
 func (*CPUStats) ProtoMessage() {}
 
 func (x *CPUStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3620,7 +3709,7 @@ func (x *CPUStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStats.ProtoReflect.Descriptor instead.
 func (*CPUStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *CPUStats) GetUsageNanos() uint64 {
@@ -3697,7 +3786,7 @@ type MemoryStats struct {
 
 func (x *MemoryStats) Reset() {
 	*x = MemoryStats{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3709,7 +3798,7 @@ func (x *MemoryStats) String() string {
 func (*MemoryStats) ProtoMessage() {}
 
 func (x *MemoryStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3722,7 +3811,7 @@ func (x *MemoryStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStats.ProtoReflect.Descriptor instead.
 func (*MemoryStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *MemoryStats) GetUsageBytes() uint64 {
@@ -3858,7 +3947,7 @@ type FilesystemStats struct {
 
 func (x *FilesystemStats) Reset() {
 	*x = FilesystemStats{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +3959,7 @@ func (x *FilesystemStats) String() string {
 func (*FilesystemStats) ProtoMessage() {}
 
 func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3883,7 +3972,7 @@ func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesystemStats.ProtoReflect.Descriptor instead.
 func (*FilesystemStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *FilesystemStats) GetUsedBytes() uint64 {
@@ -3943,7 +4032,7 @@ type DeviceIO struct {
 
 func (x *DeviceIO) Reset() {
 	*x = DeviceIO{}
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3955,7 +4044,7 @@ func (x *DeviceIO) String() string {
 func (*DeviceIO) ProtoMessage() {}
 
 func (x *DeviceIO) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3968,7 +4057,7 @@ func (x *DeviceIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceIO.ProtoReflect.Descriptor instead.
 func (*DeviceIO) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{58}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DeviceIO) GetMajor() uint32 {
@@ -4023,7 +4112,7 @@ type IOStats struct {
 
 func (x *IOStats) Reset() {
 	*x = IOStats{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4035,7 +4124,7 @@ func (x *IOStats) String() string {
 func (*IOStats) ProtoMessage() {}
 
 func (x *IOStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4048,7 +4137,7 @@ func (x *IOStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOStats.ProtoReflect.Descriptor instead.
 func (*IOStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *IOStats) GetDevices() []*DeviceIO {
@@ -4086,7 +4175,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4098,7 +4187,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4111,7 +4200,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ContainerStats) GetId() string {
@@ -4215,7 +4304,7 @@ type InterfaceStats struct {
 
 func (x *InterfaceStats) Reset() {
 	*x = InterfaceStats{}
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4316,7 @@ func (x *InterfaceStats) String() string {
 func (*InterfaceStats) ProtoMessage() {}
 
 func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +4329,7 @@ func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStats.ProtoReflect.Descriptor instead.
 func (*InterfaceStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{61}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *InterfaceStats) GetName() string {
@@ -4322,7 +4411,7 @@ type PodStats struct {
 
 func (x *PodStats) Reset() {
 	*x = PodStats{}
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4334,7 +4423,7 @@ func (x *PodStats) String() string {
 func (*PodStats) ProtoMessage() {}
 
 func (x *PodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4347,7 +4436,7 @@ func (x *PodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStats.ProtoReflect.Descriptor instead.
 func (*PodStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{62}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PodStats) GetUnixNanos() int64 {
@@ -4415,7 +4504,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4427,7 +4516,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4440,7 +4529,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{63}
+	return file_agent_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ShutdownRequest) GetKeepPower() bool {
@@ -4458,7 +4547,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4470,7 +4559,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4483,7 +4572,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{64}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 // StreamHeader opens a connection on the stream port: u16 big-endian length, then this message.
@@ -4501,7 +4590,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4513,7 +4602,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4526,7 +4615,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{65}
+	return file_agent_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *StreamHeader) GetKind() isStreamHeader_Kind {
@@ -4609,7 +4698,7 @@ type StdioStream struct {
 
 func (x *StdioStream) Reset() {
 	*x = StdioStream{}
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4621,7 +4710,7 @@ func (x *StdioStream) String() string {
 func (*StdioStream) ProtoMessage() {}
 
 func (x *StdioStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4634,7 +4723,7 @@ func (x *StdioStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdioStream.ProtoReflect.Descriptor instead.
 func (*StdioStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{66}
+	return file_agent_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *StdioStream) GetContainerId() string {
@@ -4675,7 +4764,7 @@ type PortForwardStream struct {
 
 func (x *PortForwardStream) Reset() {
 	*x = PortForwardStream{}
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4687,7 +4776,7 @@ func (x *PortForwardStream) String() string {
 func (*PortForwardStream) ProtoMessage() {}
 
 func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4700,7 +4789,7 @@ func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortForwardStream.ProtoReflect.Descriptor instead.
 func (*PortForwardStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{67}
+	return file_agent_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *PortForwardStream) GetPort() uint32 {
@@ -4721,7 +4810,7 @@ type ShareStream struct {
 
 func (x *ShareStream) Reset() {
 	*x = ShareStream{}
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4733,7 +4822,7 @@ func (x *ShareStream) String() string {
 func (*ShareStream) ProtoMessage() {}
 
 func (x *ShareStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4746,7 +4835,7 @@ func (x *ShareStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareStream.ProtoReflect.Descriptor instead.
 func (*ShareStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{68}
+	return file_agent_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ShareStream) GetShareId() string {
@@ -4768,7 +4857,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4780,7 +4869,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4793,7 +4882,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{69}
+	return file_agent_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *StreamReply) GetCode() uint32 {
@@ -4844,7 +4933,7 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"controller\x18\x01 \x01(\rR\n" +
 	"controller\x12\x10\n" +
-	"\x03lun\x18\x02 \x01(\rR\x03lun\"\x8d\x04\n" +
+	"\x03lun\x18\x02 \x01(\rR\x03lun\"\xcf\x04\n" +
 	"\x17ConfigureSandboxRequest\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12'\n" +
 	"\x03dns\x18\x02 \x01(\v2\x15.paddock.guest.v1.DNSR\x03dns\x12P\n" +
@@ -4858,10 +4947,15 @@ const file_agent_proto_rawDesc = "" +
 	" \x01(\v2\x1d.paddock.guest.v1.HostNetworkR\vhostNetwork\x12\x14\n" +
 	"\x05hosts\x18\v \x01(\fR\x05hosts\x12\x1d\n" +
 	"\n" +
-	"unix_nanos\x18\x0f \x01(\x03R\tunixNanos\x1a:\n" +
+	"unix_nanos\x18\x0f \x01(\x03R\tunixNanos\x12@\n" +
+	"\x0euser_namespace\x18\b \x01(\v2\x19.paddock.guest.v1.IDRangeR\ruserNamespace\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1a\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\aIDRange\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\rR\tcontainer\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\rR\x04host\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\rR\x04size\"\x1a\n" +
 	"\x18ConfigureSandboxResponse\"U\n" +
 	"\x03DNS\x12\x18\n" +
 	"\aservers\x18\x01 \x03(\tR\aservers\x12\x1a\n" +
@@ -4948,12 +5042,14 @@ const file_agent_proto_rawDesc = "" +
 	"\x03uid\x18\x03 \x01(\rR\x03uid\x12\x10\n" +
 	"\x03gid\x18\x04 \x01(\rR\x03gid\x12 \n" +
 	"\fcopy_up_from\x18\x05 \x01(\tR\n" +
-	"copyUpFrom\"T\n" +
+	"copyUpFrom\"x\n" +
 	"\vTmpfsSource\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x01 \x01(\x04R\tsizeBytes\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\x88\x01\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x05 \x01(\rR\x03gid\"\x88\x01\n" +
 	"\n" +
 	"DiskSource\x121\n" +
 	"\x04disk\x18\x01 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\x04disk\x12\x17\n" +
@@ -5242,7 +5338,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_agent_proto_goTypes = []any{
 	(PIDMode)(0),                     // 0: paddock.guest.v1.PIDMode
 	(Propagation)(0),                 // 1: paddock.guest.v1.Propagation
@@ -5255,168 +5351,170 @@ var file_agent_proto_goTypes = []any{
 	(*PersonalizeResponse)(nil),      // 8: paddock.guest.v1.PersonalizeResponse
 	(*DiskAddress)(nil),              // 9: paddock.guest.v1.DiskAddress
 	(*ConfigureSandboxRequest)(nil),  // 10: paddock.guest.v1.ConfigureSandboxRequest
-	(*ConfigureSandboxResponse)(nil), // 11: paddock.guest.v1.ConfigureSandboxResponse
-	(*DNS)(nil),                      // 12: paddock.guest.v1.DNS
-	(*Network)(nil),                  // 13: paddock.guest.v1.Network
-	(*Interface)(nil),                // 14: paddock.guest.v1.Interface
-	(*Route)(nil),                    // 15: paddock.guest.v1.Route
-	(*HostNetwork)(nil),              // 16: paddock.guest.v1.HostNetwork
-	(*Listener)(nil),                 // 17: paddock.guest.v1.Listener
-	(*SyncPortsRequest)(nil),         // 18: paddock.guest.v1.SyncPortsRequest
-	(*SyncPortsResponse)(nil),        // 19: paddock.guest.v1.SyncPortsResponse
-	(*AttachShareRequest)(nil),       // 20: paddock.guest.v1.AttachShareRequest
-	(*AttachShareResponse)(nil),      // 21: paddock.guest.v1.AttachShareResponse
-	(*DetachShareRequest)(nil),       // 22: paddock.guest.v1.DetachShareRequest
-	(*DetachShareResponse)(nil),      // 23: paddock.guest.v1.DetachShareResponse
-	(*CreateContainerRequest)(nil),   // 24: paddock.guest.v1.CreateContainerRequest
-	(*Layer)(nil),                    // 25: paddock.guest.v1.Layer
-	(*Mount)(nil),                    // 26: paddock.guest.v1.Mount
-	(*ShareSource)(nil),              // 27: paddock.guest.v1.ShareSource
-	(*ScratchSource)(nil),            // 28: paddock.guest.v1.ScratchSource
-	(*TmpfsSource)(nil),              // 29: paddock.guest.v1.TmpfsSource
-	(*DiskSource)(nil),               // 30: paddock.guest.v1.DiskSource
-	(*ImageSource)(nil),              // 31: paddock.guest.v1.ImageSource
-	(*ImageVolumeError)(nil),         // 32: paddock.guest.v1.ImageVolumeError
-	(*User)(nil),                     // 33: paddock.guest.v1.User
-	(*ResolvedUser)(nil),             // 34: paddock.guest.v1.ResolvedUser
-	(*CreateContainerResponse)(nil),  // 35: paddock.guest.v1.CreateContainerResponse
-	(*StartContainerRequest)(nil),    // 36: paddock.guest.v1.StartContainerRequest
-	(*StartContainerResponse)(nil),   // 37: paddock.guest.v1.StartContainerResponse
-	(*DeleteContainerRequest)(nil),   // 38: paddock.guest.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil),  // 39: paddock.guest.v1.DeleteContainerResponse
-	(*UpdateContainerRequest)(nil),   // 40: paddock.guest.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil),  // 41: paddock.guest.v1.UpdateContainerResponse
-	(*UpdateSandboxRequest)(nil),     // 42: paddock.guest.v1.UpdateSandboxRequest
-	(*UpdateSandboxResponse)(nil),    // 43: paddock.guest.v1.UpdateSandboxResponse
-	(*ListContainersRequest)(nil),    // 44: paddock.guest.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),   // 45: paddock.guest.v1.ListContainersResponse
-	(*ContainerState)(nil),           // 46: paddock.guest.v1.ContainerState
-	(*Exit)(nil),                     // 47: paddock.guest.v1.Exit
-	(*ExecRequest)(nil),              // 48: paddock.guest.v1.ExecRequest
-	(*ExecResponse)(nil),             // 49: paddock.guest.v1.ExecResponse
-	(*SignalProcessRequest)(nil),     // 50: paddock.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),    // 51: paddock.guest.v1.SignalProcessResponse
-	(*WaitProcessRequest)(nil),       // 52: paddock.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),      // 53: paddock.guest.v1.WaitProcessResponse
-	(*ResizeTerminalRequest)(nil),    // 54: paddock.guest.v1.ResizeTerminalRequest
-	(*ResizeTerminalResponse)(nil),   // 55: paddock.guest.v1.ResizeTerminalResponse
-	(*StatsRequest)(nil),             // 56: paddock.guest.v1.StatsRequest
-	(*StatsResponse)(nil),            // 57: paddock.guest.v1.StatsResponse
-	(*Pressure)(nil),                 // 58: paddock.guest.v1.Pressure
-	(*Stall)(nil),                    // 59: paddock.guest.v1.Stall
-	(*CPUStats)(nil),                 // 60: paddock.guest.v1.CPUStats
-	(*MemoryStats)(nil),              // 61: paddock.guest.v1.MemoryStats
-	(*FilesystemStats)(nil),          // 62: paddock.guest.v1.FilesystemStats
-	(*DeviceIO)(nil),                 // 63: paddock.guest.v1.DeviceIO
-	(*IOStats)(nil),                  // 64: paddock.guest.v1.IOStats
-	(*ContainerStats)(nil),           // 65: paddock.guest.v1.ContainerStats
-	(*InterfaceStats)(nil),           // 66: paddock.guest.v1.InterfaceStats
-	(*PodStats)(nil),                 // 67: paddock.guest.v1.PodStats
-	(*ShutdownRequest)(nil),          // 68: paddock.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),         // 69: paddock.guest.v1.ShutdownResponse
-	(*StreamHeader)(nil),             // 70: paddock.guest.v1.StreamHeader
-	(*StdioStream)(nil),              // 71: paddock.guest.v1.StdioStream
-	(*PortForwardStream)(nil),        // 72: paddock.guest.v1.PortForwardStream
-	(*ShareStream)(nil),              // 73: paddock.guest.v1.ShareStream
-	(*StreamReply)(nil),              // 74: paddock.guest.v1.StreamReply
-	nil,                              // 75: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	nil,                              // 76: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	(*IDRange)(nil),                  // 11: paddock.guest.v1.IDRange
+	(*ConfigureSandboxResponse)(nil), // 12: paddock.guest.v1.ConfigureSandboxResponse
+	(*DNS)(nil),                      // 13: paddock.guest.v1.DNS
+	(*Network)(nil),                  // 14: paddock.guest.v1.Network
+	(*Interface)(nil),                // 15: paddock.guest.v1.Interface
+	(*Route)(nil),                    // 16: paddock.guest.v1.Route
+	(*HostNetwork)(nil),              // 17: paddock.guest.v1.HostNetwork
+	(*Listener)(nil),                 // 18: paddock.guest.v1.Listener
+	(*SyncPortsRequest)(nil),         // 19: paddock.guest.v1.SyncPortsRequest
+	(*SyncPortsResponse)(nil),        // 20: paddock.guest.v1.SyncPortsResponse
+	(*AttachShareRequest)(nil),       // 21: paddock.guest.v1.AttachShareRequest
+	(*AttachShareResponse)(nil),      // 22: paddock.guest.v1.AttachShareResponse
+	(*DetachShareRequest)(nil),       // 23: paddock.guest.v1.DetachShareRequest
+	(*DetachShareResponse)(nil),      // 24: paddock.guest.v1.DetachShareResponse
+	(*CreateContainerRequest)(nil),   // 25: paddock.guest.v1.CreateContainerRequest
+	(*Layer)(nil),                    // 26: paddock.guest.v1.Layer
+	(*Mount)(nil),                    // 27: paddock.guest.v1.Mount
+	(*ShareSource)(nil),              // 28: paddock.guest.v1.ShareSource
+	(*ScratchSource)(nil),            // 29: paddock.guest.v1.ScratchSource
+	(*TmpfsSource)(nil),              // 30: paddock.guest.v1.TmpfsSource
+	(*DiskSource)(nil),               // 31: paddock.guest.v1.DiskSource
+	(*ImageSource)(nil),              // 32: paddock.guest.v1.ImageSource
+	(*ImageVolumeError)(nil),         // 33: paddock.guest.v1.ImageVolumeError
+	(*User)(nil),                     // 34: paddock.guest.v1.User
+	(*ResolvedUser)(nil),             // 35: paddock.guest.v1.ResolvedUser
+	(*CreateContainerResponse)(nil),  // 36: paddock.guest.v1.CreateContainerResponse
+	(*StartContainerRequest)(nil),    // 37: paddock.guest.v1.StartContainerRequest
+	(*StartContainerResponse)(nil),   // 38: paddock.guest.v1.StartContainerResponse
+	(*DeleteContainerRequest)(nil),   // 39: paddock.guest.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil),  // 40: paddock.guest.v1.DeleteContainerResponse
+	(*UpdateContainerRequest)(nil),   // 41: paddock.guest.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil),  // 42: paddock.guest.v1.UpdateContainerResponse
+	(*UpdateSandboxRequest)(nil),     // 43: paddock.guest.v1.UpdateSandboxRequest
+	(*UpdateSandboxResponse)(nil),    // 44: paddock.guest.v1.UpdateSandboxResponse
+	(*ListContainersRequest)(nil),    // 45: paddock.guest.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),   // 46: paddock.guest.v1.ListContainersResponse
+	(*ContainerState)(nil),           // 47: paddock.guest.v1.ContainerState
+	(*Exit)(nil),                     // 48: paddock.guest.v1.Exit
+	(*ExecRequest)(nil),              // 49: paddock.guest.v1.ExecRequest
+	(*ExecResponse)(nil),             // 50: paddock.guest.v1.ExecResponse
+	(*SignalProcessRequest)(nil),     // 51: paddock.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),    // 52: paddock.guest.v1.SignalProcessResponse
+	(*WaitProcessRequest)(nil),       // 53: paddock.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),      // 54: paddock.guest.v1.WaitProcessResponse
+	(*ResizeTerminalRequest)(nil),    // 55: paddock.guest.v1.ResizeTerminalRequest
+	(*ResizeTerminalResponse)(nil),   // 56: paddock.guest.v1.ResizeTerminalResponse
+	(*StatsRequest)(nil),             // 57: paddock.guest.v1.StatsRequest
+	(*StatsResponse)(nil),            // 58: paddock.guest.v1.StatsResponse
+	(*Pressure)(nil),                 // 59: paddock.guest.v1.Pressure
+	(*Stall)(nil),                    // 60: paddock.guest.v1.Stall
+	(*CPUStats)(nil),                 // 61: paddock.guest.v1.CPUStats
+	(*MemoryStats)(nil),              // 62: paddock.guest.v1.MemoryStats
+	(*FilesystemStats)(nil),          // 63: paddock.guest.v1.FilesystemStats
+	(*DeviceIO)(nil),                 // 64: paddock.guest.v1.DeviceIO
+	(*IOStats)(nil),                  // 65: paddock.guest.v1.IOStats
+	(*ContainerStats)(nil),           // 66: paddock.guest.v1.ContainerStats
+	(*InterfaceStats)(nil),           // 67: paddock.guest.v1.InterfaceStats
+	(*PodStats)(nil),                 // 68: paddock.guest.v1.PodStats
+	(*ShutdownRequest)(nil),          // 69: paddock.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 70: paddock.guest.v1.ShutdownResponse
+	(*StreamHeader)(nil),             // 71: paddock.guest.v1.StreamHeader
+	(*StdioStream)(nil),              // 72: paddock.guest.v1.StdioStream
+	(*PortForwardStream)(nil),        // 73: paddock.guest.v1.PortForwardStream
+	(*ShareStream)(nil),              // 74: paddock.guest.v1.ShareStream
+	(*StreamReply)(nil),              // 75: paddock.guest.v1.StreamReply
+	nil,                              // 76: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	nil,                              // 77: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
 	9,  // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	12, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	75, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	13, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
+	76, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
 	9,  // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	13, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
-	16, // 5: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
-	14, // 6: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
-	15, // 7: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
-	17, // 8: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
-	17, // 9: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
-	17, // 10: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
-	17, // 11: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
-	25, // 12: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
-	26, // 13: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	33, // 14: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
-	0,  // 15: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
-	9,  // 16: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	27, // 17: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	28, // 18: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	29, // 19: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	30, // 20: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
-	2,  // 21: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	31, // 22: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
-	1,  // 23: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	9,  // 24: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	25, // 25: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
-	34, // 26: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	46, // 27: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	3,  // 28: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	47, // 29: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	47, // 30: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	65, // 31: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	67, // 32: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	59, // 33: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	59, // 34: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	58, // 35: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	58, // 36: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	63, // 37: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	58, // 38: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	60, // 39: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	61, // 40: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	62, // 41: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	64, // 42: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	60, // 43: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	61, // 44: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	66, // 45: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	62, // 46: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	76, // 47: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	64, // 48: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	71, // 49: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	72, // 50: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	73, // 51: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	4,  // 52: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 53: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 54: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 55: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	18, // 56: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
-	20, // 57: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	22, // 58: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	24, // 59: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	36, // 60: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	38, // 61: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	40, // 62: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	44, // 63: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	48, // 64: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	50, // 65: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	52, // 66: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	54, // 67: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	42, // 68: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	56, // 69: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	68, // 70: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 71: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 72: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	11, // 73: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	19, // 74: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
-	21, // 75: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	23, // 76: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	35, // 77: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	37, // 78: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	39, // 79: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	41, // 80: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	45, // 81: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	49, // 82: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	51, // 83: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	53, // 84: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	55, // 85: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	43, // 86: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	57, // 87: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	69, // 88: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	71, // [71:89] is the sub-list for method output_type
-	53, // [53:71] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	14, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
+	17, // 5: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
+	11, // 6: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
+	15, // 7: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
+	16, // 8: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
+	18, // 9: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
+	18, // 10: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
+	18, // 11: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
+	18, // 12: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
+	26, // 13: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
+	27, // 14: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
+	34, // 15: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	0,  // 16: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
+	9,  // 17: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	28, // 18: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	29, // 19: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	30, // 20: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	31, // 21: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	2,  // 22: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
+	32, // 23: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	1,  // 24: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	9,  // 25: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	26, // 26: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	35, // 27: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	47, // 28: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	3,  // 29: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	48, // 30: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	48, // 31: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	66, // 32: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	68, // 33: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	60, // 34: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	60, // 35: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	59, // 36: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	59, // 37: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	64, // 38: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	59, // 39: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	61, // 40: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	62, // 41: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	63, // 42: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	65, // 43: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	61, // 44: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	62, // 45: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	67, // 46: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	63, // 47: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	77, // 48: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	65, // 49: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	72, // 50: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	73, // 51: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	74, // 52: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	4,  // 53: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	5,  // 54: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	7,  // 55: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 56: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	19, // 57: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
+	21, // 58: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	23, // 59: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	25, // 60: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	37, // 61: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	39, // 62: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	41, // 63: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	45, // 64: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	49, // 65: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	51, // 66: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	53, // 67: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	55, // 68: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	43, // 69: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	57, // 70: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	69, // 71: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 72: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 73: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	12, // 74: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	20, // 75: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
+	22, // 76: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	24, // 77: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	36, // 78: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	38, // 79: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	40, // 80: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	42, // 81: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	46, // 82: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	50, // 83: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	52, // 84: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	54, // 85: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	56, // 86: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	44, // 87: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	58, // 88: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	70, // 89: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	72, // [72:90] is the sub-list for method output_type
+	54, // [54:72] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -5424,7 +5522,7 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[21].OneofWrappers = []any{
+	file_agent_proto_msgTypes[22].OneofWrappers = []any{
 		(*Mount_Share)(nil),
 		(*Mount_Scratch)(nil),
 		(*Mount_Tmpfs)(nil),
@@ -5432,8 +5530,8 @@ func file_agent_proto_init() {
 		(*Mount_SandboxFile)(nil),
 		(*Mount_Image)(nil),
 	}
-	file_agent_proto_msgTypes[28].OneofWrappers = []any{}
-	file_agent_proto_msgTypes[65].OneofWrappers = []any{
+	file_agent_proto_msgTypes[29].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[66].OneofWrappers = []any{
 		(*StreamHeader_Stdio)(nil),
 		(*StreamHeader_PortForward)(nil),
 		(*StreamHeader_Share)(nil),
@@ -5444,7 +5542,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   72,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

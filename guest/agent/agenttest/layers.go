@@ -14,7 +14,7 @@ const (
 	group  = "root:x:0:\nweb:x:1002:\nextra:x:50000:web\n"
 )
 
-var applets = strings.Fields("sh cat echo sleep id ls mkdir rm touch ps kill stty true false env hostname nc head tail dd mount sysctl seq wc readlink grep")
+var applets = strings.Fields("sh cat echo sleep id ls mkdir rm touch ps kill stty true false env hostname nc head tail dd mount sysctl seq wc readlink grep stat sort uniq sed mknod chown ip chmod")
 
 // layers makes two layer disks: a busybox root, and one that hides a file of
 // it, changes another and has links that lead out of the image.

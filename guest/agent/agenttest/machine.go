@@ -131,6 +131,21 @@ func (m *Machine) Connect() *client.Client {
 // Pod boots a VM and makes it a pod's, without a network.
 func Pod(t testing.TB) (*Machine, *client.Client) {
 	t.Helper()
+	return configured(t, configuration())
+}
+
+// configuration is a pod's.
+func configuration() *api.ConfigureSandboxRequest {
+	return &api.ConfigureSandboxRequest{
+		Hostname: "pod", Scratch: &api.DiskAddress{Lun: scratchLUN},
+		Dns:     &api.DNS{Servers: []string{"192.0.2.53"}, Searches: []string{"example.test"}},
+		Sysctls: map[string]string{"net.core.somaxconn": "777"},
+		Network: network(),
+	}
+}
+
+func configured(t testing.TB, conf *api.ConfigureSandboxRequest) (*Machine, *client.Client) {
+	t.Helper()
 	m := Boot(t)
 	c := m.Connect()
 	entropy := make([]byte, 64)
@@ -140,12 +155,7 @@ func Pod(t testing.TB) (*Machine, *client.Client) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.ConfigureSandbox(Context(t), &api.ConfigureSandboxRequest{
-		Hostname: "pod", Scratch: &api.DiskAddress{Lun: scratchLUN},
-		Dns:     &api.DNS{Servers: []string{"192.0.2.53"}, Searches: []string{"example.test"}},
-		Sysctls: map[string]string{"net.core.somaxconn": "777"},
-		Network: network(),
-	}); err != nil {
+	if _, err := c.ConfigureSandbox(Context(t), conf); err != nil {
 		t.Fatal(err)
 	}
 	return m, c

@@ -85,6 +85,9 @@ func testMounts(t *testing.T, _ *Machine, c *client.Client) {
 	if _, err := c.CreateContainer(Context(t), escape); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("a subpath through a link out of the volume: %v", err)
 	}
+}
+
+func testDisks(t *testing.T, _ *Machine, c *client.Client) {
 	disk := Request("disk", "cat /x; wc -c < /dev/raw")
 	disk.Mounts = []*api.Mount{
 		{Destination: "/x", ReadOnly: true, Source: &api.Mount_Disk{Disk: &api.DiskSource{Disk: &api.DiskAddress{Lun: baseLUN}, FsType: "ext4", Subpath: "etc/layer"}}},
@@ -152,14 +155,6 @@ func testNetwork(t *testing.T, _ *Machine, c *client.Client) {
 	lines := strings.Split(out, "\n")
 	if len(lines) < 5 || strings.Join(lines[:4], " ") != "52:54:00:00:00:02 1400 up 3" || !strings.Contains(out, "fd000088000000000000000000000003 02 40 00 82") {
 		t.Errorf("network: %q, %q", out, errs)
-	}
-	repeat := &api.ConfigureSandboxRequest{
-		Hostname: "pod", Scratch: &api.DiskAddress{Lun: scratchLUN},
-		Dns:     &api.DNS{Servers: []string{"192.0.2.53"}, Searches: []string{"example.test"}},
-		Sysctls: map[string]string{"net.core.somaxconn": "777"}, Network: network(),
-	}
-	if _, err := c.ConfigureSandbox(Context(t), repeat); err != nil {
-		t.Errorf("the same configuration again: %v", err)
 	}
 	resp, err := c.Stats(Context(t), &api.StatsRequest{Pod: true})
 	if err != nil || len(resp.Pod.Interfaces) != 1 || resp.Pod.Interfaces[0].Name != "eth0" {

@@ -38,6 +38,7 @@ func TestAgent(t *testing.T) {
 		{"pid modes", testPIDModes},
 		{"mounts", testMounts},
 		{"image volumes", testImageVolumes},
+		{"disks", testDisks},
 		{"network", testNetwork},
 		{"port forward", testPortForward},
 		{"stats and update", testStats},
@@ -45,6 +46,9 @@ func TestAgent(t *testing.T) {
 		{"parallel", testParallel},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, m, c) })
+	}
+	if _, err := c.ConfigureSandbox(Context(t), configuration()); err != nil {
+		t.Errorf("the same configuration again: %v", err)
 	}
 	if after := leftovers(t, c); after != before {
 		t.Errorf("the containers left something: before:\n%s\nafter:\n%s", before, after)

@@ -24,6 +24,7 @@ type Table struct {
 	mu   sync.Mutex
 	next int
 	used map[Address]*entry
+	ids  *os.File // the user namespace whose ids read-only mounts show; nil: those on the disks
 }
 
 // entry's own lock lets disks be mounted in parallel; refs is guarded by Table.mu.
@@ -53,6 +54,28 @@ func (t *Table) Mount(ctx context.Context, addr Address, fsType string, readOnly
 		return "", fmt.Errorf("disk at %s: %w", addr, err)
 	}
 	return target, nil
+}
+
+// MapIDs makes later read-only mounts show ids as the user namespace at path
+// maps them: what is stored as its root's is its root's. It may be repeated.
+func (t *Table) MapIDs(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the user namespace: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ids != nil {
+		t.ids.Close()
+	}
+	t.ids = f
+	return nil
+}
+
+func (t *Table) mapping() *os.File {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ids
 }
 
 // Node finds the disk's device node, for use as a raw device, and counts one
@@ -149,6 +172,13 @@ func (e *entry) mount(ctx context.Context, t *Table, addr Address, readOnly bool
 	if err := unix.Mount(e.node, target, "ext4", flags, data); err != nil {
 		os.Remove(target)
 		return "", fmt.Errorf("mount %s on %s: %w", e.node, target, err)
+	}
+	if ids := t.mapping(); ids != nil && readOnly {
+		if err := mapIDs(target, ids); err != nil {
+			unix.Unmount(target, unix.MNT_DETACH)
+			os.Remove(target)
+			return "", fmt.Errorf("map the ids of %s: %w", e.node, err)
+		}
 	}
 	e.target, e.readOnly = target, readOnly
 	return target, nil

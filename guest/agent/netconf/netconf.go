@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/paddock-run/paddock/guest/api"
@@ -40,6 +41,39 @@ func Apply(ctx context.Context, conf *api.Network) error {
 		if err := applyRoute(r); err != nil {
 			return fmt.Errorf("route to %s via %q on %s: %w", r.Destination, r.Gateway, r.Interface, err)
 		}
+	}
+	return nil
+}
+
+// Move moves every interface to a network namespace. It may be repeated.
+func Move(ctx context.Context, conf *api.Network, to *os.File) error {
+	for _, itf := range conf.GetInterfaces() {
+		if err := move(ctx, itf, to); err != nil {
+			return fmt.Errorf("interface %s (%s): %w", itf.Name, net.HardwareAddr(itf.Mac), err)
+		}
+	}
+	return nil
+}
+
+func move(ctx context.Context, itf *api.Interface, to *os.File) error {
+	there, err := netlink.NewHandleAt(netns.NsHandle(to.Fd()), unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("look into the pod's network namespace: %w", err)
+	}
+	defer there.Close()
+	links, err := there.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return fmt.Errorf("list the pod's interfaces: %w", err)
+	}
+	if findLink(links, itf.Mac, itf.GuestMac) != nil {
+		return nil
+	}
+	link, err := waitLink(ctx, itf.Mac, itf.GuestMac)
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetNsFd(link, int(to.Fd())); err != nil {
+		return fmt.Errorf("move it to the pod's network namespace: %w", err)
 	}
 	return nil
 }
@@ -116,12 +150,8 @@ func waitLink(ctx context.Context, macs ...[]byte) (netlink.Link, error) {
 		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return nil, fmt.Errorf("list interfaces: %w", err)
 		}
-		for _, link := range links {
-			for _, mac := range macs {
-				if len(mac) > 0 && bytes.Equal(link.Attrs().HardwareAddr, mac) {
-					return link, nil
-				}
-			}
+		if link := findLink(links, macs...); link != nil {
+			return link, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -129,6 +159,18 @@ func waitLink(ctx context.Context, macs ...[]byte) (netlink.Link, error) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// findLink finds the link that has one of the addresses; nil if none has.
+func findLink(links []netlink.Link, macs ...[]byte) netlink.Link {
+	for _, link := range links {
+		for _, mac := range macs {
+			if len(mac) > 0 && bytes.Equal(link.Attrs().HardwareAddr, mac) {
+				return link
+			}
+		}
+	}
+	return nil
 }
 
 func applyRoute(r *api.Route) error {
