@@ -226,7 +226,7 @@ func TestStatus(t *testing.T) {
 		if c[0].Type != rt.RuntimeReady || c[0].Status != tc.runtime || c[1].Type != rt.NetworkReady || c[1].Status != tc.network {
 			t.Errorf("%v: %v", tc.err, c)
 		}
-		if len(resp.RuntimeHandlers) != 2 || !resp.RuntimeHandlers[0].Features.RecursiveReadOnlyMounts || resp.Info["backend"] == "" {
+		if len(resp.RuntimeHandlers) != 2 || !resp.RuntimeHandlers[0].Features.RecursiveReadOnlyMounts || !resp.RuntimeHandlers[1].Features.UserNamespaces || resp.Info["backend"] == "" {
 			t.Errorf("%v", resp)
 		}
 	}

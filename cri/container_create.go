@@ -53,6 +53,10 @@ func checkAgainstSandbox(cfg *runtimeapi.ContainerConfig, sb *podsandbox.Sandbox
 	if cfg.GetLinux().GetSecurityContext().GetPrivileged() && !sb.Config.Privileged {
 		return invalid("config.linux.security_context.privileged", "needs a sandbox that was made for privileged containers")
 	}
+	asked := cfg.GetLinux().GetSecurityContext().GetNamespaceOptions().GetUsernsOptions().GetUids()
+	if !sameRange(optionalRange(asked), sb.Config.UserNamespace) {
+		return invalid("config.linux.security_context.namespace_options.userns_options", "must be those of the sandbox")
+	}
 	if cfg.GetLogPath() != "" && sb.Config.LogDirectory == "" {
 		return invalid("config.log_path", "needs a sandbox with a log directory")
 	}

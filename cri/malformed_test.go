@@ -113,12 +113,6 @@ func malformedSandboxes() []malformed {
 		runWith("container network", bad, "network", ns(func(o *rt.NamespaceOption) { o.Network = rt.NamespaceMode_CONTAINER })),
 		runWith("unknown pid mode", bad, "pid", ns(func(o *rt.NamespaceOption) { o.Pid = 77 })),
 		runWith("pid of a target", bad, "TARGET", ns(func(o *rt.NamespaceOption) { o.Pid, o.TargetId = rt.NamespaceMode_TARGET, "abc" })),
-		runWith("user namespace", unimplemented, "user namespaces", ns(func(o *rt.NamespaceOption) {
-			o.UsernsOptions = &rt.UserNamespace{Mode: rt.NamespaceMode_POD, Uids: []*rt.IDMapping{{Length: 65536}}}
-		})),
-		runWith("user namespace of a container", bad, "userns", ns(func(o *rt.NamespaceOption) {
-			o.UsernsOptions = &rt.UserNamespace{Mode: rt.NamespaceMode_CONTAINER}
-		})),
 		runWith("group without user", bad, "run_as_group", func(c *rt.PodSandboxConfig) { sandboxSecurity(c).RunAsGroup = &rt.Int64Value{Value: 5} }),
 		runWith("relative seccomp profile", bad, "seccomp", func(c *rt.PodSandboxConfig) {
 			sandboxSecurity(c).Seccomp = &rt.SecurityProfile{ProfileType: rt.SecurityProfile_Localhost, LocalhostRef: "p.json"}
@@ -192,7 +186,14 @@ func malformedContainers() []malformed {
 		createWith("sub path without image", bad, "image_sub_path", mnt(func(m *rt.Mount) { m.ImageSubPath = "x" })),
 		createWith("unknown propagation", bad, "propagation", mnt(func(m *rt.Mount) { m.RecursiveReadOnly, m.Propagation = false, 7 })),
 		createWith("recursive without read-only", bad, "recursive_read_only", mnt(func(m *rt.Mount) { m.Readonly = false })),
-		createWith("id-mapped mount", unimplemented, "id mappings", mnt(func(m *rt.Mount) { m.UidMappings = []*rt.IDMapping{{Length: 1}} })),
+		createWith("id-mapped mount without groups", bad, "gid_mappings", mnt(func(m *rt.Mount) { m.UidMappings = mapping(0, 65536, 65536) })),
+		createWith("id-mapped mount of two lines", bad, "uid_mappings", mnt(func(m *rt.Mount) {
+			m.UidMappings = append(mapping(0, 65536, 65536), mapping(65536, 0, 1)...)
+			m.GidMappings = m.UidMappings
+		})),
+		createWith("other user namespace than the sandbox's", bad, "must be those of the sandbox", sec(func(s *rt.LinuxContainerSecurityContext) {
+			s.NamespaceOptions = &rt.NamespaceOption{UsernsOptions: userNamespace(mapping(0, 65536, 65536))}
+		})),
 		createWith("unknown mount option", bad, "mount_options", mnt(func(m *rt.Mount) { m.MountOptions = []string{"bind,rw"} })),
 		createWith("mount option", unimplemented, "mount options", mnt(func(m *rt.Mount) { m.MountOptions = []string{"noexec"} })),
 		createWith("device without path", bad, "devices", dev(&rt.Device{HostPath: "/dev/null", Permissions: "r"})),

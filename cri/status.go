@@ -79,5 +79,5 @@ func (s *Server) runtimeHandlers() []*runtimeapi.RuntimeHandler {
 }
 
 func features(h guest.Handler) *runtimeapi.RuntimeHandlerFeatures {
-	return &runtimeapi.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: h == guest.LCOW}
+	return &runtimeapi.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: h == guest.LCOW, UserNamespaces: h == guest.LCOW}
 }

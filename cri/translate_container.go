@@ -57,7 +57,7 @@ func mount(m *runtimeapi.Mount) podsandbox.Mount {
 		ReadOnly:          m.GetReadonly(),
 		RecursiveReadOnly: m.GetRecursiveReadOnly(),
 		Propagation:       podsandbox.Propagation(m.GetPropagation()),
-		IDMapped:          len(m.GetUidMappings())+len(m.GetGidMappings()) > 0,
+		IDs:               optionalRange(m.GetUidMappings()),
 		SELinuxRelabel:    m.GetSelinuxRelabel(),
 		Options:           m.GetMountOptions(),
 	}
@@ -74,6 +74,8 @@ func criMount(m *podsandbox.Mount) *runtimeapi.Mount {
 		RecursiveReadOnly: m.RecursiveReadOnly,
 		ImageSubPath:      m.SubPath,
 		MountOptions:      m.Options,
+		UidMappings:       criMappings(m.IDs),
+		GidMappings:       criMappings(m.IDs),
 	}
 	if m.Image != "" {
 		out.Image = &runtimeapi.ImageSpec{

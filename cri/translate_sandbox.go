@@ -27,6 +27,7 @@ func sandboxConfig(c *runtimeapi.PodSandboxConfig, h guest.Handler, named string
 		CgroupParent:   c.GetLinux().GetCgroupParent(),
 		Sysctls:        c.GetLinux().GetSysctls(),
 		Namespaces:     namespaces(sc.GetNamespaceOptions()),
+		UserNamespace:  optionalRange(sc.GetNamespaceOptions().GetUsernsOptions().GetUids()),
 		Overhead:       resources(c.GetLinux().GetOverhead()),
 		Resources:      resources(c.GetLinux().GetResources()),
 		Privileged:     sc.GetPrivileged(),
@@ -133,7 +134,7 @@ func sandboxStatus(st *podsandbox.SandboxStatus) *runtimeapi.PodSandboxStatus {
 		Network:   networkStatus(st.Network),
 		Linux: &runtimeapi.LinuxPodSandboxStatus{Namespaces: &runtimeapi.Namespace{Options: &runtimeapi.NamespaceOption{
 			Network: criNamespaceMode(ns.Network), Pid: criNamespaceMode(ns.PID), Ipc: criNamespaceMode(ns.IPC),
-			TargetId: ns.TargetID,
+			TargetId: ns.TargetID, UsernsOptions: criUserNamespace(st.Config.UserNamespace),
 		}}},
 		Labels:         st.Config.Labels,
 		Annotations:    st.Config.Annotations,

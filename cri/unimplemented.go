@@ -22,8 +22,6 @@ var (
 	missingRestorePod          = Capability{"RestorePod", "restoring pods from checkpoints is not available"}
 	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods are not available on this build yet"}
 	missingWindowsResources    = Capability{"UpdateContainerResources of Windows containers", "limits of Windows containers cannot be changed yet"}
-	missingUserNamespaces      = Capability{"user namespaces", "user namespaces are not available: the pod has a kernel of its own, but ids are not mapped yet"}
-	missingIDMappedMounts      = Capability{"mounts with id mappings", "id-mapped mounts are not available"}
 	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods by this configuration (hostNetwork.mode); use the pod network with hostPort"}
 	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}
 	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod"}
@@ -33,7 +31,6 @@ var (
 func Unimplemented(cfg Config) []Capability {
 	list := []Capability{
 		missingCheckpointContainer, missingCheckpointPod, missingRestorePod,
-		missingUserNamespaces, missingIDMappedMounts,
 		missingWindowsResources, missingHostProcess,
 	}
 	if !cfg.hasWindows() {

@@ -107,15 +107,20 @@ func (c Config) checkMount(i int, m *runtimeapi.Mount, os guest.OS) error {
 			return invalid(at(field, i, "mount_options"), "%q is not an option of bind mounts", clip(o))
 		}
 	}
+	if len(m.GetUidMappings())+len(m.GetGidMappings()) > 0 {
+		if os != guest.Linux {
+			return invalid(at(field, i, "uid_mappings"), "are for Linux pods")
+		}
+		if err := checkMappings(at(field, i, "uid_mappings"), m.GetUidMappings(), at(field, i, "gid_mappings"), m.GetGidMappings()); err != nil {
+			return err
+		}
+	}
 	if m.GetImage() != nil {
 		if err := checkImageVolume(i, m, os); err != nil {
 			return err
 		}
 	} else if err := checkPath(at(field, i, "host_path"), m.GetHostPath(), c.HostOS); err != nil {
 		return err
-	}
-	if len(m.GetUidMappings())+len(m.GetGidMappings()) > 0 {
-		return missingIDMappedMounts.err()
 	}
 	if len(m.GetMountOptions()) > 0 && !c.MountOptions {
 		return missingMountOptions.err()

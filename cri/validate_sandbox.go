@@ -164,6 +164,11 @@ func (c Config) checkHostNetwork(l *runtimeapi.LinuxPodSandboxConfig) error {
 	if l.GetSecurityContext().GetNamespaceOptions().GetNetwork() != runtimeapi.NamespaceMode_NODE {
 		return nil
 	}
+	// What can never work comes before what this configuration does not allow.
+	o := l.GetSecurityContext().GetNamespaceOptions()
+	if err := checkUserNamespace("config.linux.security_context.namespace_options", o); err != nil {
+		return err
+	}
 	if !c.HostNetwork {
 		return missingHostNetwork.err()
 	}

@@ -37,6 +37,9 @@ func checkNamespaces(field string, o *runtimeapi.NamespaceOption) error {
 			return err
 		}
 	}
+	if err := checkUserNamespace(field, o); err != nil {
+		return err
+	}
 	switch o.GetNetwork() {
 	case runtimeapi.NamespaceMode_CONTAINER, runtimeapi.NamespaceMode_TARGET:
 		return invalid(field+".network", "cannot be %s", o.GetNetwork())
@@ -50,26 +53,7 @@ func checkNamespaces(field string, o *runtimeapi.NamespaceOption) error {
 			return err
 		}
 	}
-	return checkUserNamespace(field+".userns_options", o.GetUsernsOptions())
-}
-
-func checkUserNamespace(field string, u *runtimeapi.UserNamespace) error {
-	if u == nil {
-		return nil
-	}
-	if err := checkEnum(field+".mode", u.GetMode()); err != nil {
-		return err
-	}
-	switch u.GetMode() {
-	case runtimeapi.NamespaceMode_NODE:
-		if len(u.GetUids())+len(u.GetGids()) > 0 {
-			return invalid(field, "has mappings although its mode is NODE")
-		}
-		return nil
-	case runtimeapi.NamespaceMode_POD:
-		return missingUserNamespaces.err()
-	}
-	return invalid(field+".mode", "cannot be %s", u.GetMode())
+	return nil
 }
 
 // checkUserIDs refuses ids that a Linux kernel does not have; the highest means "no id".

@@ -39,8 +39,6 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 	switch {
 	case !path.IsAbs(m.ContainerPath):
 		return nil, fmt.Errorf("%w: the container's path must be absolute", ErrInvalid)
-	case m.IDMapped:
-		return nil, fmt.Errorf("%w: id-mapped mounts", ErrUnsupported)
 	case m.Tmpfs:
 		return &guestapi.Mount{Destination: path.Clean(m.ContainerPath), ReadOnly: m.ReadOnly, Options: m.Options,
 			Source: &guestapi.Mount_Tmpfs{Tmpfs: &guestapi.TmpfsSource{}}}, nil
@@ -68,6 +66,9 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 	if err != nil {
 		return nil, err
 	}
+	if err := source.mapOwner(m.IDs); err != nil {
+		return nil, err
+	}
 	switch {
 	case source.tmpfs != nil:
 		out.Source = &guestapi.Mount_Tmpfs{Tmpfs: source.tmpfs}
@@ -89,7 +90,7 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 // sharing is the share that a mount needs, without an id. As with bind mounts,
 // read-only alone leaves writable what is mounted below the path.
 func sharing(hostPath string, m *Mount) fileshare.Share {
-	share := fileshare.Share{HostPath: hostPath, ReadOnly: m.ReadOnly, FollowMounts: m.Propagation != PropagationPrivate}
+	share := fileshare.Share{HostPath: hostPath, ReadOnly: m.ReadOnly, FollowMounts: m.Propagation != PropagationPrivate, IDs: m.IDs}
 	if m.ReadOnly && !m.RecursiveReadOnly && !share.FollowMounts && len(mountsBelow(hostPath)) > 0 {
 		share.ReadOnly, share.TopReadOnly = false, true
 	}
@@ -140,7 +141,11 @@ func shareID(share fileshare.Share) string {
 	if !share.FollowMounts {
 		below = mountsBelow(share.HostPath)
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%v %v %v %v %s", share.ReadOnly, share.TopReadOnly, share.FollowMounts, below, share.HostPath))
+	name := fmt.Appendf(nil, "%v %v %v %v %s", share.ReadOnly, share.TopReadOnly, share.FollowMounts, below, share.HostPath)
+	if share.IDs != nil {
+		name = fmt.Appendf(name, "\x00%v", *share.IDs)
+	}
+	sum := sha256.Sum256(name)
 	return "s" + hex.EncodeToString(sum[:16])
 }
 
@@ -175,13 +180,14 @@ func (k *containerMake) addImageVolumes() {
 		volumes = append(volumes, path.Clean("/"+v))
 	}
 	slices.Sort(volumes)
+	root := rootID(k.s.status.Load().Config.UserNamespace)
 	for _, v := range slices.Compact(volumes) {
 		if v == "/" || k.mounted(v) {
 			continue
 		}
 		sum := sha256.Sum256([]byte(v))
 		k.mounts = append(k.mounts, &guestapi.Mount{Destination: v, Source: &guestapi.Mount_Scratch{Scratch: &guestapi.ScratchSource{
-			Name: "volumes/" + k.c.id + "/" + hex.EncodeToString(sum[:8]), Mode: 0o755, CopyUpFrom: v,
+			Name: "volumes/" + k.c.id + "/" + hex.EncodeToString(sum[:8]), Mode: 0o755, Uid: root, Gid: root, CopyUpFrom: v,
 		}}})
 	}
 }

@@ -51,7 +51,7 @@ func classify(hostPath string) (mountSource, error) {
 	}
 	mode, uid, gid := ownership(info)
 	if size, memory := tmpfsSize(real); memory {
-		return mountSource{tmpfs: &guestapi.TmpfsSource{SizeBytes: size, Mode: mode, Name: name}}, nil
+		return mountSource{tmpfs: &guestapi.TmpfsSource{SizeBytes: size, Mode: mode, Uid: uid, Gid: gid, Name: name}}, nil
 	}
 	return mountSource{scratch: &guestapi.ScratchSource{Name: name, Mode: mode, Uid: uid, Gid: gid}}, nil
 }

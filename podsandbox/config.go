@@ -6,6 +6,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/guest/idmap"
 	"github.com/paddock-run/paddock/network"
 )
 
@@ -32,6 +33,8 @@ type SandboxConfig struct {
 	Sysctls        map[string]string
 	// PID, IPC, Net are the pod's namespace modes.
 	Namespaces Namespaces
+	// UserNamespace, if set, is the mapping of the user namespace that the pod's containers run in.
+	UserNamespace *idmap.Range
 	// Overhead and Resources size the VM; zero: the configured default.
 	Overhead, Resources Resources
 	// Security is the sandbox's own security context, the default of nothing: containers carry their own.
@@ -134,8 +137,10 @@ type Mount struct {
 	ReadOnly          bool
 	RecursiveReadOnly bool
 	Propagation       Propagation
-	IDMapped          bool // uid or gid mappings were given
 	SELinuxRelabel    bool // echoed; a guest kernel has no SELinux
+	// IDs, if set, shows the source as an idmapped mount does: its files' ids are the
+	// range's "container" ids, those in the pod's kernel its "host" ids.
+	IDs *idmap.Range
 	// Options are further bind mount options: noexec, nodev, nosuid, ...
 	Options []string
 }
@@ -162,7 +167,6 @@ type Security struct {
 	Seccomp             Profile
 	AppArmor            Profile
 	SELinuxLabel        string
-	UserNamespacePod    bool
 }
 
 // ProfileKind is where a security profile comes from.

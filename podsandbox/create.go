@@ -73,8 +73,6 @@ func checkContainer(cfg *ContainerConfig) error {
 		return fmt.Errorf("%w: a container needs a name", ErrInvalid)
 	case cfg.Image == "":
 		return fmt.Errorf("%w: a container needs an image", ErrInvalid)
-	case cfg.Security.UserNamespacePod:
-		return fmt.Errorf("%w: user namespaces: the pod has a kernel of its own instead", ErrUnsupported)
 	}
 	_, err := parseSignal(cfg.StopSignal)
 	return err

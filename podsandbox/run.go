@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"github.com/paddock-run/paddock/guest"
 	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/network"
 	"github.com/paddock-run/paddock/podsandbox/vm"
@@ -59,8 +60,12 @@ func checkSandbox(cfg *SandboxConfig) error {
 	if cfg.Meta.Name == "" || cfg.Meta.Namespace == "" || cfg.Meta.UID == "" {
 		return fmt.Errorf("%w: a sandbox needs a name, a namespace and a uid", ErrInvalid)
 	}
-	if _, ok := cfg.Handler.OS(); !ok {
+	os, ok := cfg.Handler.OS()
+	if !ok {
 		return fmt.Errorf("%w: unknown runtime handler %q", ErrInvalid, cfg.Handler)
+	}
+	if cfg.UserNamespace != nil && os != guest.Linux {
+		return fmt.Errorf("%w: a %s pod cannot have a user namespace", ErrInvalid, os)
 	}
 	return nil
 }
@@ -169,13 +174,14 @@ func (r *sandboxRun) join(ctx context.Context) error {
 			return err
 		}
 		request := &guestapi.ConfigureSandboxRequest{
-			Hostname:  r.hostname(),
-			Dns:       dns,
-			Sysctls:   r.cfg.Sysctls,
-			Scratch:   guestDisk(r.base.scratch),
-			Network:   guestNetwork(r.attachment, r.s.vm.BornMAC()),
-			SharedPid: r.cfg.Namespaces.PID == NamespacePod,
-			UnixNanos: time.Now().UnixNano(),
+			Hostname:      r.hostname(),
+			Dns:           dns,
+			Sysctls:       r.cfg.Sysctls,
+			Scratch:       guestDisk(r.base.scratch),
+			Network:       guestNetwork(r.attachment, r.s.vm.BornMAC()),
+			SharedPid:     r.cfg.Namespaces.PID == NamespacePod,
+			UnixNanos:     time.Now().UnixNano(),
+			UserNamespace: guestRange(r.cfg.UserNamespace),
 		}
 		if err := r.joinNode(ctx, request); err != nil {
 			return err
