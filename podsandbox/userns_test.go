@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/paddock-run/paddock/guest"
 	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/idmap"
 )
@@ -30,6 +31,42 @@ func TestMapOwner(t *testing.T) {
 	share := &mountSource{path: "/srv"}
 	if err := share.mapOwner(ids); err != nil {
 		t.Errorf("a share, which its server maps: %v", err)
+	}
+}
+
+// TestUserNamespaceReachesTheGuest: the pod's mapping goes to the agent, a mount's to the share server.
+func TestUserNamespaceReachesTheGuest(t *testing.T) {
+	w := newWorld(t)
+	ids := &idmap.Range{Host: 65536, Size: 65536}
+	cfg := w.sandboxConfig("a")
+	cfg.UserNamespace = ids
+	pod, err := w.m.RunSandbox(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.agent(pod).Configured().UserNamespace; got.GetContainer() != 0 || got.GetHost() != 65536 || got.GetSize() != 65536 {
+		t.Errorf("the agent is told %v", got)
+	}
+	c := containerConfig("c")
+	c.Mounts = []Mount{{ContainerPath: "/data", HostPath: t.TempDir(), IDs: ids}, {ContainerPath: "/raw", HostPath: t.TempDir()}}
+	if _, err := w.m.CreateContainer(t.Context(), pod, c); err != nil {
+		t.Fatal(err)
+	}
+	server := w.shares.servers[pod]
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	for _, share := range server.shares {
+		if want := share.HostPath == c.Mounts[0].HostPath; (share.IDs != nil) != want || want && *share.IDs != *ids {
+			t.Errorf("share of %s has the mapping %v", share.HostPath, share.IDs)
+		}
+	}
+	if len(server.shares) != 2 {
+		t.Errorf("shares: %v", server.shares)
+	}
+	cfg = w.sandboxConfig("b")
+	cfg.UserNamespace, cfg.Handler = ids, guest.WCOW
+	if _, err := w.m.RunSandbox(t.Context(), cfg); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a Windows pod with a user namespace: %v", err)
 	}
 }
 

@@ -23,8 +23,7 @@ func main() {
 		modprobe(os.Args[1:])
 	}
 	if len(os.Args) > 1 && os.Args[1] == agent.PauseArg {
-		reaper.Start()
-		select {}
+		agent.Pause()
 	}
 	if os.Getpid() != 1 {
 		klog.Exit("paddock-agent is the first process of a utility VM and does nothing elsewhere")

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 
+	"github.com/paddock-run/paddock/guest/agent/cgroup"
 	"github.com/paddock-run/paddock/guest/agent/crun"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
 	"github.com/paddock-run/paddock/guest/agent/users"
@@ -91,6 +93,9 @@ func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req 
 	if err != nil {
 		return err
 	}
+	if err := c.mountDevices(spec); err != nil {
+		return err
+	}
 	c.completeSpec(spec, req, c.namespaces(pidNamespace))
 	if err := writeJSON(filepath.Join(c.dir(), "config.json"), spec); err != nil {
 		return err
@@ -99,7 +104,22 @@ func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req 
 		dir: c.dir(), user: spec.Process.User, terminal: req.Terminal, stdin: req.Stdin, window: int(req.OutputWindow),
 		onEnd: func(exit *api.Exit) { a.initEnded(c, exit) },
 	})
-	return launchError(err, spec.Process.Args[0])
+	if err != nil {
+		return launchError(err, spec.Process.Args[0])
+	}
+	return c.delegateCgroup(spec)
+}
+
+// delegateCgroup gives a container that may write to its cgroups its own, which
+// in a user namespace its root would not have the right to.
+func (c *container) delegateCgroup(spec *specs.Spec) error {
+	writable := slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
+		return m.Type == "cgroup" && !slices.Contains(m.Options, "ro")
+	})
+	if c.pod == nil || !writable {
+		return nil
+	}
+	return cgroup.Delegate(c.cgroup(), c.pod.root())
 }
 
 func (c *container) resolveUser(u *api.User) error {

@@ -3,19 +3,35 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/guest/agent/reaper"
 	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/idmap"
 )
 
-// PauseArg makes the agent's program the first process of a pod's PID namespace.
+// PauseArg makes the agent's program the first process of a pod's PID namespace, which calls Pause.
 const PauseArg = "pause"
+
+// emptyDir is the root of that process: a container that sees it can find
+// nothing of the VM by way of /proc/1/root.
+const emptyDir = runDir + "/empty"
+
+// Pause reaps until the pod ends. It does not return.
+func Pause() {
+	if err := errors.Join(unix.Chroot(emptyDir), unix.Chdir("/")); err != nil {
+		klog.Exit("leave the VM's root: ", err)
+	}
+	reaper.Start()
+	select {}
+}
 
 // pidNamespace is the PID namespace of a container; nil for the VM's own.
 func (a *Agent) pidNamespace(mode api.PIDMode, target string) (*specs.LinuxNamespace, error) {
@@ -72,6 +88,9 @@ func (a *Agent) spawnPause(ids *idmap.Range) (*reaper.Process, error) {
 		return nil, err
 	}
 	defer null.Close()
+	if err := os.MkdirAll(emptyDir, 0o755); err != nil {
+		return nil, err
+	}
 	sys := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Setsid: true}
 	if ids != nil {
 		sys.Cloneflags |= syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS

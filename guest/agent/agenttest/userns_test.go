@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -34,6 +35,7 @@ func TestUserNamespace(t *testing.T) {
 		{"file systems of the kernel", testMappedKernel},
 		{"rights", testMappedRights},
 		{"volumes", testMappedVolumes},
+		{"privileged", testMappedPrivileged},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, c) })
 	}
@@ -43,7 +45,7 @@ func TestUserNamespace(t *testing.T) {
 		test func(*testing.T, *Machine, *client.Client)
 	}{
 		{"users", testUsers}, {"exec", testExec}, {"terminal", testTerminal}, {"stdin", testStdin},
-		{"signals", testSignals}, {"oom", testOOM}, {"pid modes", testPIDModes}, {"mounts", testMounts},
+		{"signals", testSignals}, {"oom", testOOM}, {"pid modes", testPIDModes}, {"mounts", testMounts}, {"disks", testDisks},
 		{"network", testNetwork}, {"port forward", testPortForward}, {"stats and update", testStats},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, m, c) })
@@ -139,7 +141,8 @@ func testMappedRights(t *testing.T, c *client.Client) {
 // testMappedVolumes: a volume's owner is given by the VM's ids and seen by the container's.
 func testMappedVolumes(t *testing.T, c *client.Client) {
 	req := Request("vols", `stat -c '%n %u:%g %a' /empty /mem /raw /image; touch /empty/f /mem/f && stat -c %u:%g /empty/f /mem/f
-		touch /raw/f 2>&1; stat -c %u:%g /image/sub/file; cat /image/sub/file /disk/etc/layer; stat -c %u:%g /disk/etc/layer`)
+		touch /raw/f 2>&1; stat -c %u:%g /image/sub/file; cat /image/sub/file /disk/etc/layer; stat -c %u:%g /disk/etc/layer
+		echo x > /slave/f && echo x > /shared/f && grep -c -e ' /slave .* master:' -e ' /shared .* shared:' /proc/self/mountinfo`)
 	scratch := func(name string, id uint32, from string) *api.Mount_Scratch {
 		return &api.Mount_Scratch{Scratch: &api.ScratchSource{Name: name, Mode: 0o750, Uid: id, Gid: id + 5, CopyUpFrom: from}}
 	}
@@ -148,6 +151,8 @@ func testMappedVolumes(t *testing.T, c *client.Client) {
 		{Destination: "/raw", Source: scratch("emptydir/b", 0, "")},
 		{Destination: "/image", Source: scratch("image", userBase, "/data")},
 		{Destination: "/mem", Source: &api.Mount_Tmpfs{Tmpfs: &api.TmpfsSource{Name: "mapped", Mode: 0o2770, Uid: userBase, Gid: userBase + 7}}},
+		{Destination: "/slave", Propagation: api.Propagation_PROPAGATION_RSLAVE, Source: scratch("emptydir/c", userBase, "")},
+		{Destination: "/shared", Propagation: api.Propagation_PROPAGATION_RSHARED, Source: scratch("emptydir/d", userBase, "")},
 		{Destination: "/disk", ReadOnly: true, Source: &api.Mount_Disk{Disk: &api.DiskSource{Disk: &api.DiskAddress{Lun: topLUN}, FsType: "ext4"}}},
 	}
 	mapped(t, c, req, `/empty 0:5 750
@@ -161,5 +166,34 @@ touch: /raw/f: Permission denied
 from the image
 top
 0:0
+2
 `)
+}
+
+// testMappedPrivileged: a privileged container has all rights over what is the pod's.
+func testMappedPrivileged(t *testing.T, c *client.Client) {
+	req := Request("priv", `mkdir /sys/fs/cgroup/mine && echo $$ > /sys/fs/cgroup/mine/cgroup.procs && cat /proc/self/cgroup
+		mount -t tmpfs none /tmp && echo mounted; stat -c '%a %u %t:%T' /dev/kmsg /dev/fuse
+		ls /proc/1/root/ | wc -l; (echo x > /sys/kernel/mm/ksm/run) 2>/dev/null || echo refused`)
+	req.PidMode = api.PIDMode_PID_MODE_POD
+	var spec specs.Spec
+	must(t, json.Unmarshal(req.Spec, &spec))
+	all := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_SYS_ADMIN",
+		"CAP_SYS_PTRACE", "CAP_NET_ADMIN", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_NET_BIND_SERVICE", "CAP_LINUX_IMMUTABLE",
+		"CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_PACCT", "CAP_SYS_BOOT",
+		"CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
+		"CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
+		"CAP_CHECKPOINT_RESTORE", "CAP_DAC_READ_SEARCH"}
+	spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+	for i, m := range spec.Mounts {
+		if strings.HasPrefix(m.Destination, "/sys") {
+			spec.Mounts[i].Options = []string{"nosuid", "noexec", "nodev", "rw"}
+		}
+	}
+	mode, root := os.FileMode(0o666), uint32(0)
+	for path, minor := range map[string][2]int64{"/dev/kmsg": {1, 11}, "/dev/fuse": {10, 229}} {
+		spec.Linux.Devices = append(spec.Linux.Devices, specs.LinuxDevice{Path: path, Type: "c", Major: minor[0], Minor: minor[1], FileMode: &mode, UID: &root, GID: &root})
+	}
+	req.Spec, _ = json.Marshal(&spec)
+	mapped(t, c, req, "0::/mine\nmounted\n666 0 1:b\n666 0 a:e5\n0\nrefused\n")
 }
