@@ -7,6 +7,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	crierrors "k8s.io/cri-api/pkg/errors"
 
+	"github.com/paddock-run/paddock/guest/idmap"
 	"github.com/paddock-run/paddock/podsandbox"
 )
 
@@ -54,7 +55,7 @@ func checkAgainstSandbox(cfg *runtimeapi.ContainerConfig, sb *podsandbox.Sandbox
 		return invalid("config.linux.security_context.privileged", "needs a sandbox that was made for privileged containers")
 	}
 	asked := cfg.GetLinux().GetSecurityContext().GetNamespaceOptions().GetUsernsOptions().GetUids()
-	if !sameRange(optionalRange(asked), sb.Config.UserNamespace) {
+	if !idmap.Equal(optionalRange(asked), sb.Config.UserNamespace) {
 		return invalid("config.linux.security_context.namespace_options.userns_options", "must be those of the sandbox")
 	}
 	if cfg.GetLogPath() != "" && sb.Config.LogDirectory == "" {

@@ -21,9 +21,6 @@ func optionalRange(lines []*runtimeapi.IDMapping) *idmap.Range {
 	return &r
 }
 
-// sameRange compares two mappings, either of which may be none.
-func sameRange(a, b *idmap.Range) bool { return a == b || a != nil && b != nil && *a == *b }
-
 // criMappings is optionalRange turned around.
 func criMappings(r *idmap.Range) []*runtimeapi.IDMapping {
 	if r == nil {

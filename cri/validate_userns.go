@@ -2,8 +2,8 @@ package cri
 
 import runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-// checkUserNamespace refuses a user namespace that a pod cannot have. Like
-// containerd it takes one mapping line, the same for users and groups.
+// checkUserNamespace refuses a user namespace that a pod cannot have. As with
+// containerd a mapping has one line; here users and groups have the same.
 func checkUserNamespace(field string, o *runtimeapi.NamespaceOption) error {
 	u := o.GetUsernsOptions()
 	if u == nil {

@@ -75,7 +75,7 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sh := s.shares[req.ShareID]; sh != nil {
-		if sh.readOnly != req.ReadOnly || !sameIDs(sh.ids, req.IDs) || sh.root.Dev != st.Dev || sh.root.Ino != st.Ino {
+		if sh.readOnly != req.ReadOnly || !idmap.Equal(sh.ids, req.IDs) || sh.root.Dev != st.Dev || sh.root.Ino != st.Ino {
 			return nil, errors.New("the id is in use for another host path, mode or id mapping")
 		}
 		return sh, nil
@@ -94,8 +94,6 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	s.shares[sh.id] = sh
 	return sh, nil
 }
-
-func sameIDs(a, b *idmap.Range) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func (s *shareServer) remove(id string) {
 	s.mu.Lock()

@@ -33,6 +33,9 @@ func (r Range) Check() error {
 	return nil
 }
 
+// Equal compares two mappings, either of which may be none.
+func Equal(a, b *Range) bool { return a == b || a != nil && b != nil && *a == *b }
+
 // ToHost is the id outside of one inside; None and false for an id without one.
 func (r Range) ToHost(id uint32) (uint32, bool) {
 	if id < r.Container || id-r.Container >= r.Size {
