@@ -48,10 +48,12 @@ run: deps build guest ## Run the daemon with a sample pod until Ctrl-C
 	build/bin/sample
 
 .PHONY: test
-test: deps build guest lint ## Run all tests: units with the race detector, then end to end
+test: deps build guest lint critest ## Run all tests: units with the race detector, end to end, CRI validation two specs at once
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 ./...
+	go -C e2e build -o ../build/bin/conformance ./cmd/conformance
+	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
 
@@ -60,15 +62,18 @@ e2e: deps build guest ## Run the end-to-end tests only
 	go -C e2e test -timeout 30m -count=1 -v ./...
 
 .PHONY: conformance
-conformance: deps build guest ## Run Kubernetes' CRI validation suite: build/conformance (CONFORMANCEFLAGS="-focus=...")
-	hack/busybox.sh build/conformance/busybox
-	go -C e2e test -c -o ../build/bin/critest sigs.k8s.io/cri-tools/cmd/critest
-	go -C e2e build -o ../build/bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
+conformance: deps build guest critest ## Run Kubernetes' CRI validation suite, serially and two specs at once: build/conformance (CONFORMANCEFLAGS="-focus=...")
 	go -C e2e build -o ../build/bin/conformance ./cmd/conformance
 	build/bin/conformance $(CONFORMANCEFLAGS)
 
+.PHONY: critest
+critest: deps ## Build the CRI validation suite and the busybox of its images
+	hack/busybox.sh build/conformance/busybox
+	go -C e2e test -c -o ../build/bin/critest sigs.k8s.io/cri-tools/cmd/critest
+	go -C e2e build -o ../build/bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
+
 .PHONY: bench
-bench: deps build guest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md
+bench: deps build guest critest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md (BENCHFLAGS="-critest=0 -pods=20", ...)
 	go -C e2e build -o ../build/bin/bench ./cmd/bench
 	build/bin/bench $(BENCHFLAGS)
 

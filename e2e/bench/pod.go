@@ -28,7 +28,8 @@ type Subject struct {
 	pods int
 }
 
-func (s *Subject) add(row string, value float64) {
+// Add records a sample.
+func (s *Subject) Add(row string, value float64) {
 	if s.Samples == nil {
 		s.Samples = map[string][]float64{}
 	}
@@ -42,7 +43,7 @@ func (s *Subject) timed(row string, call func() error) (time.Duration, error) {
 	if err != nil {
 		return took, fmt.Errorf("%s: %s: %w", s.Name, row, err)
 	}
-	s.add(row, ms(took))
+	s.Add(row, ms(took))
 	return took, nil
 }
 
@@ -86,11 +87,11 @@ func (s *Subject) Pod(ctx context.Context, image string) (err error) {
 	if err != nil {
 		return err
 	}
-	s.add("CreateContainer+StartContainer", ms(created+started))
+	s.Add("CreateContainer+StartContainer", ms(created+started))
 	if err := awaitLine(ctx, logFile); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	s.add("apply to first log line", ms(time.Since(begin)))
+	s.Add("apply to first log line", ms(time.Since(begin)))
 	for range execs {
 		if _, err := s.timed("ExecSync", func() error {
 			_, err := s.Client.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: id, Cmd: []string{"/bin/true"}})
@@ -103,7 +104,7 @@ func (s *Subject) Pod(ctx context.Context, image string) (err error) {
 	if err != nil {
 		return err
 	}
-	s.add("idle pod PSS", float64(pss)/(1<<20))
+	s.Add("idle pod PSS", float64(pss)/(1<<20))
 	if s.Steps == nil {
 		s.Steps = startSteps(ctx, s.Client, podID)
 	}
@@ -150,7 +151,7 @@ func (s *Subject) Pull(ctx context.Context, ref string, bytes int) error {
 	if _, err := s.Client.Pull(ctx, ref); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	s.add("unpack", float64(bytes)/1e6/time.Since(begin).Seconds())
+	s.Add("unpack", float64(bytes)/1e6/time.Since(begin).Seconds())
 	_, err := s.Client.Images.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: ref}})
 	return err
 }

@@ -27,7 +27,7 @@ type row struct {
 	moreIsBetter        bool
 }
 
-var rows = []row{
+var rows = append([]row{
 	{"CreatePod", "CreatePod p50", "ms", 50, false},
 	{"CreatePod", "CreatePod p95", "ms", 95, false},
 	{"CreateContainer", "CreateContainer p50", "ms", 50, false},
@@ -40,6 +40,30 @@ var rows = []row{
 	{"RemovePod", "RemovePod p50", "ms", 50, false},
 	{"idle pod PSS", "idle pod PSS MiB", "MiB", 50, false},
 	{"unpack", "unpack MB/s", "MB/s", 50, true},
+	{SuiteWall, SuiteWall, "s", 50, false},
+}, critestRows()...)
+
+// SuiteWall is the row of how long Kubernetes' validation suite takes, in seconds.
+const SuiteWall = "critest -parallel=2 wall time"
+
+// critestCalls are the calls that critest -benchmark measures; samples of them
+// are named by CritestRow.
+var critestCalls = []string{
+	"CreatePod", "StatusPod", "StopPod", "RemovePod",
+	"CreateContainer", "StartContainer", "StatusContainer", "StopContainer", "RemoveContainer",
+}
+
+// CritestRow names the samples, in ms, of one of critest's calls.
+func CritestRow(call string) string { return "critest " + call }
+
+func critestRows() []row {
+	var out []row
+	for _, call := range critestCalls {
+		for _, p := range []int{50, 95} {
+			out = append(out, row{CritestRow(call), fmt.Sprintf("%s p%d", CritestRow(call), p), "ms", p, false})
+		}
+	}
+	return out
 }
 
 // Compare makes the rows of what both have samples for.

@@ -34,26 +34,31 @@ type Suite struct {
 // Run runs the suite, its output to log, and reads the report. That specs
 // failed is no error.
 func (s Suite) Run(ctx context.Context, log *os.File) (*Report, error) {
-	if err := os.MkdirAll(filepath.Dir(s.JUnit), 0o755); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(s.JUnit); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	args := []string{
-		"-runtime-endpoint=unix://" + s.Socket, "-image-endpoint=unix://" + s.Socket,
-		"-runtime-handler=" + s.Handler,
-		"-config=" + filepath.Join(s.TempDir, "none.yaml"),
-		"-ginkgo.skip=" + digestSpec, "-ginkgo.no-color", "-ginkgo.timeout=2h",
-		"-ginkgo.junit-report=" + s.JUnit,
-		"-test.timeout=2h",
-	}
+	args := []string{"-ginkgo.skip=" + digestSpec}
 	if s.Focus != "" {
 		args = append(args, "-ginkgo.focus="+s.Focus)
 	}
 	if s.Parallel > 1 {
 		args = append(args, "-parallel="+strconv.Itoa(s.Parallel))
 	}
+	return s.critest(ctx, log, args...)
+}
+
+// critest runs the program and reads its report.
+func (s Suite) critest(ctx context.Context, log *os.File, args ...string) (*Report, error) {
+	if err := os.MkdirAll(filepath.Dir(s.JUnit), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(s.JUnit); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	args = append([]string{
+		"-runtime-endpoint=unix://" + s.Socket, "-image-endpoint=unix://" + s.Socket,
+		"-runtime-handler=" + s.Handler,
+		"-config=" + filepath.Join(s.TempDir, "none.yaml"),
+		"-ginkgo.no-color", "-ginkgo.timeout=2h", "-test.timeout=2h",
+		"-ginkgo.junit-report=" + s.JUnit,
+	}, args...)
 	cmd := exec.CommandContext(ctx, s.Critest, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
@@ -69,7 +74,7 @@ func (s Suite) Run(ctx context.Context, log *os.File) (*Report, error) {
 	}
 	report, readErr := readReport(s.JUnit)
 	if readErr != nil {
-		return nil, fmt.Errorf("critest: %w", errors.Join(err, readErr))
+		return nil, fmt.Errorf("critest (its output: %s): %w", log.Name(), errors.Join(err, readErr))
 	}
 	report.Wall = wall
 	return report, nil
