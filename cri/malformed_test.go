@@ -194,6 +194,9 @@ func malformedContainers() []malformed {
 		createWith("other user namespace than the sandbox's", bad, "must be those of the sandbox", sec(func(s *rt.LinuxContainerSecurityContext) {
 			s.NamespaceOptions = &rt.NamespaceOption{UsernsOptions: userNamespace(mapping(0, 65536, 65536))}
 		})),
+		createWith("bidirectional mount without privileges", bad, "privileged", mnt(func(m *rt.Mount) {
+			m.RecursiveReadOnly, m.Propagation = false, rt.MountPropagation_PROPAGATION_BIDIRECTIONAL
+		})),
 		createWith("unknown mount option", bad, "mount_options", mnt(func(m *rt.Mount) { m.MountOptions = []string{"bind,rw"} })),
 		createWith("mount option", unimplemented, "mount options", mnt(func(m *rt.Mount) { m.MountOptions = []string{"noexec"} })),
 		createWith("device without path", bad, "devices", dev(&rt.Device{HostPath: "/dev/null", Permissions: "r"})),

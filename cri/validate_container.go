@@ -76,6 +76,10 @@ func (c Config) checkContainerPaths(cfg *runtimeapi.ContainerConfig, os guest.OS
 		if err := c.checkMount(i, m, os); err != nil {
 			return err
 		}
+		bidirectional := m.GetPropagation() == runtimeapi.MountPropagation_PROPAGATION_BIDIRECTIONAL
+		if os == guest.Linux && bidirectional && !cfg.GetLinux().GetSecurityContext().GetPrivileged() {
+			return invalid(at("config.mounts", i, "propagation"), "to the node needs a privileged container")
+		}
 	}
 	for i, d := range cfg.GetDevices() {
 		if err := c.checkDevice(i, d, os); err != nil {

@@ -27,27 +27,35 @@ const controlSocket = "control.sock"
 type controlOp string
 
 const (
-	opPing   controlOp = "ping"
-	opAdd    controlOp = "add" // with the share's root as a descriptor
-	opRemove controlOp = "remove"
-	opList   controlOp = "list"
+	opPing     controlOp = "ping"
+	opAdd      controlOp = "add" // with the share's root as a descriptor
+	opRemove   controlOp = "remove"
+	opList     controlOp = "list"
+	opExport   controlOp = "export" // with the descriptors of an exportRequest
+	opUnexport controlOp = "unexport"
+	opExports  controlOp = "exports"
 )
 
 type controlRequest struct {
-	Op       controlOp    `json:"op"`
-	ShareID  string       `json:"shareID,omitempty"`
-	ReadOnly bool         `json:"readOnly,omitempty"`
-	IDs      *idmap.Range `json:"ids,omitempty"`
+	Op           controlOp      `json:"op"`
+	ShareID      string         `json:"shareID,omitempty"`
+	ReadOnly     bool           `json:"readOnly,omitempty"`
+	FollowMounts bool           `json:"followMounts,omitempty"`
+	IDs          *idmap.Range   `json:"ids,omitempty"`
+	Export       *exportRequest `json:"export,omitempty"`
+	ExportID     string         `json:"exportID,omitempty"`
 }
 
 type controlReply struct {
 	Error  string   `json:"error,omitempty"`
 	Info   Info     `json:"info"`
 	Shares []string `json:"shares,omitempty"`
+	// Exports are those of export that no unexport has ended.
+	Exports []string `json:"exports,omitempty"`
 }
 
-// call sends one request to the server whose files are in dir; fd, if not -1, goes with it.
-func call(ctx context.Context, dir string, req controlRequest, fd int) (controlReply, error) {
+// call sends one request to the server whose files are in dir, and descriptors with it.
+func call(ctx context.Context, dir string, req controlRequest, fds ...int) (controlReply, error) {
 	conn, err := dialControl(ctx, dir)
 	if err != nil {
 		return controlReply{}, err
@@ -60,8 +68,8 @@ func call(ctx context.Context, dir string, req controlRequest, fd int) (controlR
 		return controlReply{}, err
 	}
 	var rights []byte
-	if fd >= 0 {
-		rights = unix.UnixRights(fd)
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
 	}
 	if _, _, err := conn.WriteMsgUnix(data, rights, nil); err != nil {
 		return controlReply{}, errors.Join(err, ctx.Err())
@@ -120,37 +128,39 @@ func listenControl(dir string) (file *os.File, err error) {
 	return file, err
 }
 
-// receive reads one request and the descriptor that came with it, or -1.
-func receive(conn *net.UnixConn) (req controlRequest, fd int, err error) {
-	buf, oob := make([]byte, maxControl), make([]byte, unix.CmsgSpace(4))
+// maxRights bounds the descriptors that come with a request.
+const maxRights = 2
+
+// receive reads one request and the descriptors that came with it.
+func receive(conn *net.UnixConn) (req controlRequest, fds []int, err error) {
+	buf, oob := make([]byte, maxControl), make([]byte, unix.CmsgSpace(4*maxRights))
 	n, oobn, _, _, err := conn.ReadMsgUnix(buf, oob)
 	if err != nil {
-		return req, -1, err
+		return req, nil, err
 	}
-	fd = -1
 	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil {
-		return req, -1, err
+		return req, nil, err
 	}
 	for _, m := range messages {
-		fds, err := unix.ParseUnixRights(&m)
+		got, err := unix.ParseUnixRights(&m)
 		if err != nil {
 			continue
 		}
-		for _, got := range fds {
-			unix.CloseOnExec(got)
-			if fd >= 0 {
-				unix.Close(got)
-				continue
-			}
-			fd = got
+		for _, fd := range got {
+			unix.CloseOnExec(fd)
 		}
+		fds = append(fds, got...)
 	}
 	if err := json.Unmarshal(buf[:n], &req); err != nil {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-		return req, -1, fmt.Errorf("decode control request: %w", err)
+		closeAll(fds)
+		return req, nil, fmt.Errorf("decode control request: %w", err)
 	}
-	return req, fd, nil
+	return req, fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
 }

@@ -19,6 +19,24 @@
 //	          ▼                        ▼
 //	        closed ──Add──▶ open    Remove ──▶ ended
 //
+// # Exports
+//
+// A guest's mount below a share is shown on the node the other way round:
+//
+//	node's processes ── kernel ── /dev/fuse ──▶ mountPump in the share server ── stream ──▶ file system in the agent
+//
+// The daemon resolves the place, makes a FUSE file system, gives the device to
+// the server, and attaches it when the guest has answered FUSE_INIT:
+//
+//	Export ──▶ device at the server ──FUSE_INIT──▶ attached ──Unexport, or the node unmounts──▶ ended
+//	                 │ no answer                       │ stream lost ──▶ reopening ──▶ attached
+//	                 ▼                                 ▼ server ends
+//	               (gone)                            dead (ENOTCONN) until Unexport or Stop
+//
+// The source in the node's table of mounts names server and export, and is the
+// only record of what to unmount. The guest's view of the share keeps showing
+// what is below: another file at its mount point would make its kernel drop the mount.
+//
 // # Caching
 //
 // The guest's kernel may keep attributes, and names of files and directories,
@@ -61,6 +79,11 @@
 //     the process's limit: beyond it ENFILE for this sandbox only. Bulk
 //     buffers take at most 256 MiB for all shares together. A guest that does not read its answers stalls itself.
 //     Disk space is bounded by the tree's own quota, not here.
+//   - Exports: the place that a guest names is resolved beneath the share's
+//     root by handles, no link followed, and its root compared with the share's; 64 a
+//     sandbox. The node's kernel gets answers to its own requests only, bounded at
+//     1 MiB + 4 KiB, and no notices; ETIMEDOUT after 30 seconds without one, and FUSE_POLL is
+//     answered here, so that a guest cannot hold a process of the node up for good.
 //   - A decoder's error or panic is EIO for one request; a message of impossible length ends the stream.
 //   - After a compromise of the server: capabilities are cut to those of file
 //     ownership and permissions (no SYS_ADMIN, SYS_PTRACE, NET_ADMIN),

@@ -21,7 +21,7 @@ type Servers interface {
 	Open(ctx context.Context, sandboxID string) (Server, error)
 	// List names every sandbox with a server process or its files, to reap strays.
 	List(ctx context.Context) ([]string, error)
-	// Stop ends a sandbox's server and removes what it left. An unknown id succeeds.
+	// Stop ends a sandbox's server and removes what it left, mounts on the node too. An unknown id succeeds.
 	Stop(ctx context.Context, sandboxID string) error
 }
 
@@ -33,6 +33,14 @@ type Server interface {
 	Add(ctx context.Context, share Share) (Info, error)
 	// Remove closes a share; the guest must have detached it. An unknown id succeeds.
 	Remove(ctx context.Context, shareID string) error
+	// Export shows on the node what is mounted in the guest at and below a share's
+	// path: a FUSE file system that the guest serves, nosuid and nodev, in the
+	// caller's mount namespace. It must not be in Exports. The share must follow mounts.
+	Export(ctx context.Context, e Export) error
+	// Unexport unmounts it. An unknown id succeeds.
+	Unexport(ctx context.Context, id string) error
+	// Exports lists those made and not taken away, also those that the node has unmounted since.
+	Exports(ctx context.Context) ([]string, error)
 	// Exited is closed when the process has ended.
 	Exited() <-chan struct{}
 	// Close drops the caller's connection; the process goes on.
@@ -55,6 +63,20 @@ type Share struct {
 	// IDs, if set, shows the tree as an idmapped mount of it would: ids on the disk
 	// are the range's "container" ids, those in the guest its "host" ids.
 	IDs *idmap.Range
+}
+
+// Export is a mount of the guest's to be shown on the node.
+type Export struct {
+	// ID names it within the sandbox: 1 to 64 characters of [a-z0-9-].
+	ID string
+	// ShareID and HostPath are the share's.
+	ShareID, HostPath string
+	// Path is the place within the share, as the guest names it; "" is its root. No link in it is followed.
+	Path string
+	// Mount is the guest kernel's id of the mount.
+	Mount uint64
+	// IsFile: the mount shows a file, not a folder.
+	IsFile bool
 }
 
 // Info is what the agent must know to mount a share.

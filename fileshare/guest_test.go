@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/paddock-run/paddock/fileshare/session"
 	"github.com/paddock-run/paddock/guest/agent/fusepump"
 	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/channel"
@@ -28,8 +29,10 @@ type rig struct {
 	srv    Server
 	shares fusepump.Manager
 
-	mu   sync.Mutex
-	last net.Conn // the newest share stream; guarded by mu
+	mu sync.Mutex
+	// what follows is guarded by mu
+	last   net.Conn                   // the newest stream
+	mounts map[string]*session.Server // what the guest has mounted, by path in a share
 }
 
 // newRig starts a server process and the guest it dials.
@@ -105,15 +108,22 @@ func (r *rig) serveGuest(l net.Listener) {
 					return
 				}
 				h, err := stream.ReadHeader(conn)
-				if err != nil || h.GetShare() == nil {
+				if err != nil {
 					conn.Close()
 					continue
 				}
 				r.mu.Lock()
 				r.last = conn
+				mount := r.mounts[h.GetMount().GetPath()]
 				r.mu.Unlock()
-				if stream.WriteReply(conn, &api.StreamReply{}) == nil {
+				if stream.WriteReply(conn, &api.StreamReply{}) != nil {
+					continue
+				}
+				switch {
+				case h.GetShare() != nil:
 					r.shares.Register(h.GetShare().ShareId, conn)
+				case mount != nil:
+					go mount.Serve(conn)
 				}
 			}
 		}()

@@ -49,8 +49,8 @@ func newGuestLink(addr channel.Address) *guestLink {
 	return &guestLink{addr: addr, gone: make(chan struct{})}
 }
 
-// dial opens the stream of a share.
-func (g *guestLink) dial(ctx context.Context, shareID string) (net.Conn, error) {
+// dial opens a stream.
+func (g *guestLink) dial(ctx context.Context, header *api.StreamHeader) (net.Conn, error) {
 	d, err := g.channel(ctx)
 	if err != nil {
 		g.failed()
@@ -65,13 +65,13 @@ func (g *guestLink) dial(ctx context.Context, shareID string) (net.Conn, error) 
 	g.failing = time.Time{}
 	g.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	_, err = stream.Open(conn, &api.StreamHeader{Kind: &api.StreamHeader_Share{Share: &api.ShareStream{ShareId: shareID}}})
+	_, err = stream.Open(conn, header)
 	if err == nil && !stop() {
 		err = ctx.Err()
 	}
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("open the stream of share %s: %w", shareID, err)
+		return nil, fmt.Errorf("open the stream of %v: %w", header, err)
 	}
 	return conn, nil
 }

@@ -172,6 +172,9 @@ func (p *Processes) Stop(ctx context.Context, sandboxID string) error {
 
 func (p *Processes) stop(ctx context.Context, sandboxID string) error {
 	dir := p.dir(sandboxID)
+	if err := unmountExports(dir, ""); err != nil {
+		return err
+	}
 	if s, err := openServer(dir); err == nil {
 		defer s.Close()
 		if err := unix.PidfdSendSignal(s.pidfd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {

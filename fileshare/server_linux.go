@@ -67,7 +67,7 @@ func (s *server) ping(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	_, err := call(ctx, s.dir, controlRequest{Op: opPing}, -1)
+	_, err := call(ctx, s.dir, controlRequest{Op: opPing})
 	return s.explain("ping", err)
 }
 
@@ -103,7 +103,8 @@ func (s *server) Add(ctx context.Context, share Share) (Info, error) {
 		return Info{}, fmt.Errorf("%s: %w", what, err)
 	}
 	defer unix.Close(fd)
-	reply, err := call(ctx, s.dir, controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, IDs: share.IDs}, fd)
+	request := controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, FollowMounts: share.FollowMounts, IDs: share.IDs}
+	reply, err := call(ctx, s.dir, request, fd)
 	return reply.Info, s.explain(what, err)
 }
 
@@ -112,7 +113,7 @@ func (s *server) Remove(ctx context.Context, shareID string) error {
 	if err := checkID("share id", shareID); err != nil {
 		return err
 	}
-	_, err := call(ctx, s.dir, controlRequest{Op: opRemove, ShareID: shareID}, -1)
+	_, err := call(ctx, s.dir, controlRequest{Op: opRemove, ShareID: shareID})
 	return s.explain("remove share "+shareID, err)
 }
 

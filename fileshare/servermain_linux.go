@@ -59,9 +59,10 @@ func serverMain(args []string) error {
 	}
 	guest := newGuestLink(addr)
 	srv := &shareServer{
-		guest:  guest,
-		budget: posix.NewBudget(limit - reservedFDs),
-		shares: map[string]*share{},
+		guest:   guest,
+		budget:  posix.NewBudget(limit - reservedFDs),
+		shares:  map[string]*share{},
+		exports: map[string]*exported{},
 	}
 	go srv.accept(listener.(*net.UnixListener))
 	return waitForEnd(guest)
@@ -114,24 +115,28 @@ func (s *shareServer) accept(listener *net.UnixListener) {
 func (s *shareServer) answer(conn *net.UnixConn) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(time.Minute))
-	req, fd, err := receive(conn)
+	req, fds, err := receive(conn)
 	if err != nil {
 		return
 	}
-	if fd >= 0 {
-		defer unix.Close(fd)
-	}
+	defer closeAll(fds)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var reply controlReply
 	switch req.Op {
 	case opPing:
 	case opAdd:
-		reply.Info, err = s.add(ctx, req, fd)
+		reply.Info, err = s.add(ctx, req, fds)
 	case opRemove:
 		s.remove(req.ShareID)
 	case opList:
 		reply.Shares = s.list()
+	case opExport:
+		err = s.export(ctx, req.Export, fds)
+	case opUnexport:
+		s.unexport(req.ExportID)
+	case opExports:
+		reply.Exports = s.exportIDs()
 	default:
 		err = fmt.Errorf("unknown control request %q", req.Op)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paddock-run/paddock/fileshare/posix"
 	"github.com/paddock-run/paddock/fileshare/session"
+	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/idmap"
 )
 
@@ -25,8 +26,10 @@ type shareServer struct {
 	guest  *guestLink
 	budget *posix.Budget
 
-	mu     sync.Mutex
-	shares map[string]*share // guarded by mu
+	mu sync.Mutex
+	// what follows is guarded by mu
+	shares  map[string]*share
+	exports map[string]*exported
 }
 
 // share is one share in service.
@@ -46,14 +49,14 @@ type share struct {
 	over bool
 }
 
-func (s *shareServer) add(ctx context.Context, req controlRequest, root int) (Info, error) {
+func (s *shareServer) add(ctx context.Context, req controlRequest, fds []int) (Info, error) {
 	if err := checkID("share id", req.ShareID); err != nil {
 		return Info{}, err
 	}
-	if root < 0 {
+	if len(fds) != 1 {
 		return Info{}, errors.New("add without a descriptor of the share's root")
 	}
-	sh, err := s.enter(req, root)
+	sh, err := s.enter(req, fds[0])
 	if err != nil {
 		return Info{}, err
 	}
@@ -83,7 +86,11 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	if len(s.shares) >= maxShares {
 		return nil, fmt.Errorf("the sandbox has %d shares already", maxShares)
 	}
-	fs, err := posix.New(posix.Config{Root: root, ReadOnly: req.ReadOnly, IDs: req.IDs, FDDir: confinedFDDir, Budget: s.budget})
+	cfg := posix.Config{Root: root, ReadOnly: req.ReadOnly, IDs: req.IDs, FDDir: confinedFDDir, Budget: s.budget}
+	if req.FollowMounts {
+		cfg.Under = s.under
+	}
+	fs, err := posix.New(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +132,7 @@ func (sh *share) connect(ctx context.Context) error {
 	if sh.conn != nil {
 		return nil
 	}
-	conn, err := sh.guest.dial(ctx, sh.id)
+	conn, err := sh.guest.dial(ctx, &api.StreamHeader{Kind: &api.StreamHeader_Share{Share: &api.ShareStream{ShareId: sh.id}}})
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (m *Manager) releaseUses(ctx context.Context, c *container) error {
 	var was containerRecord
 	_, err := m.updateContainer(c, func(r *containerRecord) bool {
 		was = *r
-		r.Disks, r.Shares = nil, nil
+		r.Disks, r.Shares, r.Outward = nil, nil, nil
 		return len(was.Disks)+len(was.Shares) > 0
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -80,11 +81,26 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		if err != nil {
 			return nil, err
 		}
+		if m.Propagation == PropagationBidirectional && !m.ReadOnly {
+			k.outward(id, source.path)
+		}
 		// The host refuses what is not allowed; a read-only mount in the guest would refuse all.
 		out.ReadOnly = out.ReadOnly && !share.TopReadOnly
 		out.Source = &guestapi.Mount_Share{Share: &guestapi.ShareSource{ShareId: id}}
 	}
 	return out, nil
+}
+
+// outward notes that mounts made below a share may reach the node.
+func (k *containerMake) outward(share, hostPath string) {
+	k.c.commit.Lock()
+	defer k.c.commit.Unlock()
+	all := maps.Clone(k.c.record.Outward) // the record that is stored shares it
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[share] = hostPath
+	k.c.record.Outward = all
 }
 
 // sharing is the share that a mount needs, without an id. As with bind mounts,

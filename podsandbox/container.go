@@ -16,6 +16,8 @@ type containerRecord struct {
 	Shares []string
 	// Update is a change of limits that is under way.
 	Update *Resources
+	// Outward are those of Shares that are mounted bidirectionally, with their host paths.
+	Outward map[string]string
 	// LogDone: all output is in the log.
 	LogDone bool
 }

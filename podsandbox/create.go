@@ -51,6 +51,7 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 	}
 	m.publishContainer(c)
 	m.hooks.ContainerCreated(ctx, c.status.Load())
+	m.followMounts(s)
 	m.emit(EventCreated, s, id, false)
 	if !s.vmRuns() { // it ended just now, and its watcher may not have seen this container
 		m.exited(c, vmEnding(s.vm.ExitReason()))

@@ -35,6 +35,9 @@
 //	sandbox.commit, container.commit   make a change of record and status one step; held over the store's write only
 //	Manager.mu, sandbox.mu     guard the maps; never held over I/O
 //
+// propagation.op is held while the node is made to show a guest's mounts: taken
+// under sandbox.op, and with container.commit taken under it.
+//
 // StopContainer stops without an op lock; exec, attach, stats and all reads take none. Users of a
 // sandbox's VM pass its gate, which StopSandbox closes and waits to empty.
 package podsandbox

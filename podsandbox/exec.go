@@ -72,6 +72,7 @@ func (m *Manager) Exec(ctx context.Context, id string, cmd []string, streams Str
 	defer leave()
 	e := &execution{s: c.sandbox, container: c.id, id: newID()[:32], streams: streams}
 	code, err := e.run(ctx, cmd)
+	c.sandbox.afterCommand(ctx)
 	if _, bounded := ctx.Deadline(); bounded && status.Code(err) == codes.DeadlineExceeded {
 		<-ctx.Done() // the guest's clock was a little faster
 	}

@@ -89,8 +89,9 @@ type fakeShares struct {
 type fakeServer struct {
 	of *fakeShares
 
-	mu     sync.Mutex
-	shares map[string]fileshare.Share
+	mu      sync.Mutex
+	shares  map[string]fileshare.Share
+	exports map[string]fileshare.Export
 }
 
 func (f *fakeShares) Start(_ context.Context, id string, _ channel.Address) (fileshare.Server, error) {
@@ -100,7 +101,7 @@ func (f *fakeShares) Start(_ context.Context, id string, _ channel.Address) (fil
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.servers[id] == nil {
-		f.servers[id] = &fakeServer{of: f, shares: map[string]fileshare.Share{}}
+		f.servers[id] = &fakeServer{of: f, shares: map[string]fileshare.Share{}, exports: map[string]fileshare.Export{}}
 	}
 	return f.servers[id], nil
 }
@@ -142,6 +143,44 @@ func (s *fakeServer) Remove(_ context.Context, id string) error {
 	defer s.mu.Unlock()
 	delete(s.shares, id)
 	return nil
+}
+
+func (s *fakeServer) Export(_ context.Context, e fileshare.Export) error {
+	if err := s.of.fail("Shares.Export"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, shown := s.exports[e.ID]; shown {
+		return fmt.Errorf("%s is shown already", e.ID)
+	}
+	s.exports[e.ID] = e
+	return nil
+}
+
+func (s *fakeServer) Unexport(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.exports, id)
+	return nil
+}
+
+func (s *fakeServer) Exports(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.exports)), nil
+}
+
+// exported lists the places of the guest's mounts that the node shows.
+func (s *fakeServer) exported() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var places []string
+	for _, e := range s.exports {
+		places = append(places, filepath.Join(e.HostPath, e.Path))
+	}
+	slices.Sort(places)
+	return places
 }
 
 func (s *fakeServer) count() int {

@@ -104,6 +104,7 @@ func (m *Manager) recoverSandbox(ctx context.Context, r *sandboxRecord, containe
 	case live:
 		m.watch(s)
 		m.spawn(func() { m.settleSize(s) })
+		m.followMounts(s)
 		return nil
 	}
 	exit := vm.Exit{Detail: lost}

@@ -43,6 +43,8 @@ type sandbox struct {
 	disks  refTable[vm.DiskAddress] // by path
 	shares refTable[struct{}]       // by share id
 
+	propagation propagation
+
 	// gate is passed by every user of the VM; live ends when StopSandbox begins or the VM is lost.
 	gate   gate
 	live   context.Context
@@ -64,7 +66,7 @@ type sandbox struct {
 }
 
 func newSandbox(id, vmID, dir string, life context.Context) *sandbox {
-	s := &sandbox{id: id, vmID: vmID, dir: dir, op: newOpLock(), updating: newOpLock(), sizing: newOpLock(),
+	s := &sandbox{id: id, vmID: vmID, dir: dir, op: newOpLock(), updating: newOpLock(), sizing: newOpLock(), propagation: newPropagation(),
 		containers: map[string]*container{}, claims: map[string]Resources{}, names: map[ContainerMeta]string{}}
 	s.live, s.finish = context.WithCancel(life)
 	return s

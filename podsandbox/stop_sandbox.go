@@ -37,6 +37,9 @@ func (m *Manager) watchVM(s *sandbox) {
 		return
 	}
 	m.vmEnded(s, s.vm.ExitReason())
+	ctx, cancel := context.WithTimeout(m.life, undoTime)
+	defer cancel()
+	s.withdrawMounts(ctx)
 }
 
 // vmEnded marks a sandbox whose VM is gone, and all its containers.
@@ -120,6 +123,7 @@ func (m *Manager) stopSandbox(ctx context.Context, s *sandbox) error {
 	}
 	m.notReady(s, "stopped")
 	m.tellSandboxStopped(ctx, s)
+	s.withdrawMounts(ctx)
 	if err := m.takeApart(ctx, s); err != nil {
 		return err
 	}

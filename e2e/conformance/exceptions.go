@@ -23,11 +23,6 @@ var Exceptions = []Exception{
 		Instead: "hostIPC is accepted; the pod's containers share the IPC namespace of its VM",
 	},
 	{
-		Spec:    "mount with 'rshared' should support propagation from host to container and vice versa",
-		Why:     "a mount made in the container belongs to the pod's kernel and does not appear on the node",
-		Instead: "what the node mounts later appears in the container; mounts made in one container reach the pod's others",
-	},
-	{
 		Spec:    "runtime should support HostNetwork is true",
 		Why:     "not built yet",
 		Instead: "hostNetwork is refused as Unimplemented; the pod network with hostPort",

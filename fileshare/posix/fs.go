@@ -25,6 +25,9 @@ type Config struct {
 	IDs *idmap.Range
 	// Budget bounds the descriptors held; shared by every FS of the process.
 	Budget *Budget
+	// Under, if set, opens what is to be seen under a name of a directory where
+	// something else is mounted; false: what is there. It must not block.
+	Under func(dev, ino uint64, name string) (fd int, covered bool)
 }
 
 // FS is a file system for fuse.NewProtocolServer. Close it when no request is running.
@@ -35,6 +38,7 @@ type FS struct {
 	rootFile bool
 	ids      *idmap.Range // nil: as they are
 	budget   *Budget
+	under    func(dev, ino uint64, name string) (fd int, covered bool)
 	inodes   inodeTable
 	handles  handleTable
 	closed   chan struct{}
@@ -56,6 +60,7 @@ func New(cfg Config) (*FS, error) {
 		readOnly:      cfg.ReadOnly,
 		ids:           cfg.IDs,
 		budget:        cfg.Budget,
+		under:         cfg.Under,
 		closed:        make(chan struct{}),
 	}
 	if fs.fdDir == "" {

@@ -34,6 +34,12 @@ func (fs *FS) lookup(parent *inode, name string, out *fuse.EntryOut) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
+	if fs.under != nil {
+		key := parent.key
+		if fd, covered := fs.under(unix.Mkdev(key.devMajor, key.devMinor), key.ino, name); covered {
+			return fs.enter(fd, out)
+		}
+	}
 	var st unix.Statx_t
 	if err := unix.Statx(parent.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, statxMask, &st); err != nil {
 		return err

@@ -19,6 +19,8 @@ type Agent struct {
 	disks   *disk.Table
 	shares  fusepump.Manager
 	sandbox sandbox
+	mounts  *mountWatch
+	exports *mountExports
 
 	mu          sync.Mutex
 	containers  map[string]*container // also those being created
@@ -34,6 +36,8 @@ func New(r *reaper.Reaper) *Agent {
 		reaper:     r,
 		runtime:    &crun.Runtime{Path: "/usr/bin/crun", Root: "/run/crun", Reaper: r},
 		disks:      disk.NewTable("/l"),
+		mounts:     newMountWatch(),
+		exports:    newMountExports(),
 		containers: map[string]*container{},
 		attached:   map[string]bool{},
 	}

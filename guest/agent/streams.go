@@ -25,7 +25,7 @@ import (
 const headerTimeout = 30 * time.Second
 
 // ServeStreams serves stream connections until the listener fails. With
-// sharesOnly every other kind of stream is refused.
+// sharesOnly all but the streams of file systems are refused.
 func (a *Agent) ServeStreams(ctx context.Context, l net.Listener, sharesOnly bool) error {
 	for {
 		conn, err := l.Accept()
@@ -55,12 +55,14 @@ func (a *Agent) serveStream(ctx context.Context, conn net.Conn, sharesOnly bool)
 		return err
 	}
 	conn.SetDeadline(time.Time{})
-	share, isShare := header.Kind.(*api.StreamHeader_Share)
-	if sharesOnly && !isShare {
-		return refuse(conn, status.Error(codes.PermissionDenied, "only share streams are served here"))
+	switch kind := header.Kind.(type) {
+	case *api.StreamHeader_Share:
+		return a.serveShare(conn, kind.Share.GetShareId())
+	case *api.StreamHeader_Mount:
+		return a.exports.serve(conn, kind.Mount)
 	}
-	if isShare {
-		return a.serveShare(conn, share.Share.GetShareId())
+	if sharesOnly {
+		return refuse(conn, status.Error(codes.PermissionDenied, "only streams of file systems are served here"))
 	}
 	switch kind := header.Kind.(type) {
 	case *api.StreamHeader_Stdio:

@@ -1469,6 +1469,186 @@ func (*DetachShareResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
+type WatchMountsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Known         uint64                 `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchMountsRequest) Reset() {
+	*x = WatchMountsRequest{}
+	mi := &file_agent_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchMountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchMountsRequest) ProtoMessage() {}
+
+func (x *WatchMountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchMountsRequest.ProtoReflect.Descriptor instead.
+func (*WatchMountsRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchMountsRequest) GetKnown() uint64 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+type WatchMountsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`                // above 0
+	Mounts        []*GuestMount          `protobuf:"bytes,2,rep,name=mounts,proto3" json:"mounts,omitempty"`                   // those that can be seen, not those below others at the same place; at most 256
+	LeftOut       uint32                 `protobuf:"varint,3,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"` // how many more there are
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchMountsResponse) Reset() {
+	*x = WatchMountsResponse{}
+	mi := &file_agent_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchMountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchMountsResponse) ProtoMessage() {}
+
+func (x *WatchMountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchMountsResponse.ProtoReflect.Descriptor instead.
+func (*WatchMountsResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchMountsResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *WatchMountsResponse) GetMounts() []*GuestMount {
+	if x != nil {
+		return x.Mounts
+	}
+	return nil
+}
+
+func (x *WatchMountsResponse) GetLeftOut() uint32 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
+type GuestMount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ShareId       string                 `protobuf:"bytes,1,opt,name=share_id,json=shareId,proto3" json:"share_id,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // within the share; clean, relative; empty: its root
+	Id            uint64                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`    // the guest kernel's mount id
+	FsType        string                 `protobuf:"bytes,4,opt,name=fs_type,json=fsType,proto3" json:"fs_type,omitempty"`
+	IsFile        bool                   `protobuf:"varint,5,opt,name=is_file,json=isFile,proto3" json:"is_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestMount) Reset() {
+	*x = GuestMount{}
+	mi := &file_agent_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestMount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestMount) ProtoMessage() {}
+
+func (x *GuestMount) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestMount.ProtoReflect.Descriptor instead.
+func (*GuestMount) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GuestMount) GetShareId() string {
+	if x != nil {
+		return x.ShareId
+	}
+	return ""
+}
+
+func (x *GuestMount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *GuestMount) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *GuestMount) GetFsType() string {
+	if x != nil {
+		return x.FsType
+	}
+	return ""
+}
+
+func (x *GuestMount) GetIsFile() bool {
+	if x != nil {
+		return x.IsFile
+	}
+	return false
+}
+
 type CreateContainerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1491,7 +1671,7 @@ type CreateContainerRequest struct {
 
 func (x *CreateContainerRequest) Reset() {
 	*x = CreateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1683,7 @@ func (x *CreateContainerRequest) String() string {
 func (*CreateContainerRequest) ProtoMessage() {}
 
 func (x *CreateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1696,7 @@ func (x *CreateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerRequest.ProtoReflect.Descriptor instead.
 func (*CreateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateContainerRequest) GetId() string {
@@ -1606,7 +1786,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1798,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1811,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Layer) GetDisk() *DiskAddress {
@@ -1670,7 +1850,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1862,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1875,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Mount) GetDestination() string {
@@ -1844,7 +2024,7 @@ type ShareSource struct {
 
 func (x *ShareSource) Reset() {
 	*x = ShareSource{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +2036,7 @@ func (x *ShareSource) String() string {
 func (*ShareSource) ProtoMessage() {}
 
 func (x *ShareSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +2049,7 @@ func (x *ShareSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareSource.ProtoReflect.Descriptor instead.
 func (*ShareSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ShareSource) GetShareId() string {
@@ -1900,7 +2080,7 @@ type ScratchSource struct {
 
 func (x *ScratchSource) Reset() {
 	*x = ScratchSource{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2092,7 @@ func (x *ScratchSource) String() string {
 func (*ScratchSource) ProtoMessage() {}
 
 func (x *ScratchSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2105,7 @@ func (x *ScratchSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScratchSource.ProtoReflect.Descriptor instead.
 func (*ScratchSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ScratchSource) GetName() string {
@@ -1976,7 +2156,7 @@ type TmpfsSource struct {
 
 func (x *TmpfsSource) Reset() {
 	*x = TmpfsSource{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2168,7 @@ func (x *TmpfsSource) String() string {
 func (*TmpfsSource) ProtoMessage() {}
 
 func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2181,7 @@ func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TmpfsSource.ProtoReflect.Descriptor instead.
 func (*TmpfsSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TmpfsSource) GetSizeBytes() uint64 {
@@ -2051,7 +2231,7 @@ type DiskSource struct {
 
 func (x *DiskSource) Reset() {
 	*x = DiskSource{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2243,7 @@ func (x *DiskSource) String() string {
 func (*DiskSource) ProtoMessage() {}
 
 func (x *DiskSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2256,7 @@ func (x *DiskSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskSource.ProtoReflect.Descriptor instead.
 func (*DiskSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DiskSource) GetDisk() *DiskAddress {
@@ -2119,7 +2299,7 @@ type ImageSource struct {
 
 func (x *ImageSource) Reset() {
 	*x = ImageSource{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2311,7 @@ func (x *ImageSource) String() string {
 func (*ImageSource) ProtoMessage() {}
 
 func (x *ImageSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2324,7 @@ func (x *ImageSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageSource.ProtoReflect.Descriptor instead.
 func (*ImageSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ImageSource) GetLayers() []*Layer {
@@ -2171,7 +2351,7 @@ type ImageVolumeError struct {
 
 func (x *ImageVolumeError) Reset() {
 	*x = ImageVolumeError{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2183,7 +2363,7 @@ func (x *ImageVolumeError) String() string {
 func (*ImageVolumeError) ProtoMessage() {}
 
 func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2196,7 +2376,7 @@ func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVolumeError.ProtoReflect.Descriptor instead.
 func (*ImageVolumeError) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ImageVolumeError) GetDestination() string {
@@ -2221,7 +2401,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +2413,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2246,7 +2426,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *User) GetUser() string {
@@ -2302,7 +2482,7 @@ type ResolvedUser struct {
 
 func (x *ResolvedUser) Reset() {
 	*x = ResolvedUser{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2314,7 +2494,7 @@ func (x *ResolvedUser) String() string {
 func (*ResolvedUser) ProtoMessage() {}
 
 func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2327,7 +2507,7 @@ func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolvedUser.ProtoReflect.Descriptor instead.
 func (*ResolvedUser) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResolvedUser) GetUid() uint32 {
@@ -2361,7 +2541,7 @@ type CreateContainerResponse struct {
 
 func (x *CreateContainerResponse) Reset() {
 	*x = CreateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +2553,7 @@ func (x *CreateContainerResponse) String() string {
 func (*CreateContainerResponse) ProtoMessage() {}
 
 func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +2566,7 @@ func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerResponse.ProtoReflect.Descriptor instead.
 func (*CreateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateContainerResponse) GetUser() *ResolvedUser {
@@ -2412,7 +2592,7 @@ type StartContainerRequest struct {
 
 func (x *StartContainerRequest) Reset() {
 	*x = StartContainerRequest{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2604,7 @@ func (x *StartContainerRequest) String() string {
 func (*StartContainerRequest) ProtoMessage() {}
 
 func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2617,7 @@ func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerRequest.ProtoReflect.Descriptor instead.
 func (*StartContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StartContainerRequest) GetId() string {
@@ -2457,7 +2637,7 @@ type StartContainerResponse struct {
 
 func (x *StartContainerResponse) Reset() {
 	*x = StartContainerResponse{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2649,7 @@ func (x *StartContainerResponse) String() string {
 func (*StartContainerResponse) ProtoMessage() {}
 
 func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2662,7 @@ func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerResponse.ProtoReflect.Descriptor instead.
 func (*StartContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StartContainerResponse) GetStartedUnixNanos() int64 {
@@ -2508,7 +2688,7 @@ type DeleteContainerRequest struct {
 
 func (x *DeleteContainerRequest) Reset() {
 	*x = DeleteContainerRequest{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2700,7 @@ func (x *DeleteContainerRequest) String() string {
 func (*DeleteContainerRequest) ProtoMessage() {}
 
 func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2713,7 @@ func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteContainerRequest) GetId() string {
@@ -2551,7 +2731,7 @@ type DeleteContainerResponse struct {
 
 func (x *DeleteContainerResponse) Reset() {
 	*x = DeleteContainerResponse{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2563,7 +2743,7 @@ func (x *DeleteContainerResponse) String() string {
 func (*DeleteContainerResponse) ProtoMessage() {}
 
 func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2576,7 +2756,7 @@ func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerResponse.ProtoReflect.Descriptor instead.
 func (*DeleteContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 type UpdateContainerRequest struct {
@@ -2589,7 +2769,7 @@ type UpdateContainerRequest struct {
 
 func (x *UpdateContainerRequest) Reset() {
 	*x = UpdateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2601,7 +2781,7 @@ func (x *UpdateContainerRequest) String() string {
 func (*UpdateContainerRequest) ProtoMessage() {}
 
 func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2614,7 +2794,7 @@ func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UpdateContainerRequest) GetId() string {
@@ -2639,7 +2819,7 @@ type UpdateContainerResponse struct {
 
 func (x *UpdateContainerResponse) Reset() {
 	*x = UpdateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2651,7 +2831,7 @@ func (x *UpdateContainerResponse) String() string {
 func (*UpdateContainerResponse) ProtoMessage() {}
 
 func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2664,7 +2844,7 @@ func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type UpdateSandboxRequest struct {
@@ -2677,7 +2857,7 @@ type UpdateSandboxRequest struct {
 
 func (x *UpdateSandboxRequest) Reset() {
 	*x = UpdateSandboxRequest{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2689,7 +2869,7 @@ func (x *UpdateSandboxRequest) String() string {
 func (*UpdateSandboxRequest) ProtoMessage() {}
 
 func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2702,7 +2882,7 @@ func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UpdateSandboxRequest) GetResources() []byte {
@@ -2728,7 +2908,7 @@ type UpdateSandboxResponse struct {
 
 func (x *UpdateSandboxResponse) Reset() {
 	*x = UpdateSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2920,7 @@ func (x *UpdateSandboxResponse) String() string {
 func (*UpdateSandboxResponse) ProtoMessage() {}
 
 func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2933,7 @@ func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UpdateSandboxResponse) GetCpus() uint32 {
@@ -2771,7 +2951,7 @@ type ListContainersRequest struct {
 
 func (x *ListContainersRequest) Reset() {
 	*x = ListContainersRequest{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2783,7 +2963,7 @@ func (x *ListContainersRequest) String() string {
 func (*ListContainersRequest) ProtoMessage() {}
 
 func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2796,7 +2976,7 @@ func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersRequest.ProtoReflect.Descriptor instead.
 func (*ListContainersRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 type ListContainersResponse struct {
@@ -2808,7 +2988,7 @@ type ListContainersResponse struct {
 
 func (x *ListContainersResponse) Reset() {
 	*x = ListContainersResponse{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +3000,7 @@ func (x *ListContainersResponse) String() string {
 func (*ListContainersResponse) ProtoMessage() {}
 
 func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +3013,7 @@ func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersResponse.ProtoReflect.Descriptor instead.
 func (*ListContainersResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListContainersResponse) GetContainers() []*ContainerState {
@@ -2856,7 +3036,7 @@ type ContainerState struct {
 
 func (x *ContainerState) Reset() {
 	*x = ContainerState{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2868,7 +3048,7 @@ func (x *ContainerState) String() string {
 func (*ContainerState) ProtoMessage() {}
 
 func (x *ContainerState) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2881,7 +3061,7 @@ func (x *ContainerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerState.ProtoReflect.Descriptor instead.
 func (*ContainerState) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ContainerState) GetId() string {
@@ -2931,7 +3111,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3123,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3136,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Exit) GetCode() uint32 {
@@ -3002,7 +3182,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3014,7 +3194,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3027,7 +3207,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ExecRequest) GetContainerId() string {
@@ -3088,7 +3268,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3100,7 +3280,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3113,7 +3293,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ExecResponse) GetPid() uint32 {
@@ -3135,7 +3315,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3147,7 +3327,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3160,7 +3340,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SignalProcessRequest) GetContainerId() string {
@@ -3199,7 +3379,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3211,7 +3391,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3224,7 +3404,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 type WaitProcessRequest struct {
@@ -3238,7 +3418,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3430,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +3443,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WaitProcessRequest) GetContainerId() string {
@@ -3296,7 +3476,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3308,7 +3488,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3321,7 +3501,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WaitProcessResponse) GetExit() *Exit {
@@ -3343,7 +3523,7 @@ type ResizeTerminalRequest struct {
 
 func (x *ResizeTerminalRequest) Reset() {
 	*x = ResizeTerminalRequest{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3355,7 +3535,7 @@ func (x *ResizeTerminalRequest) String() string {
 func (*ResizeTerminalRequest) ProtoMessage() {}
 
 func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3368,7 +3548,7 @@ func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ResizeTerminalRequest) GetContainerId() string {
@@ -3407,7 +3587,7 @@ type ResizeTerminalResponse struct {
 
 func (x *ResizeTerminalResponse) Reset() {
 	*x = ResizeTerminalResponse{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3419,7 +3599,7 @@ func (x *ResizeTerminalResponse) String() string {
 func (*ResizeTerminalResponse) ProtoMessage() {}
 
 func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3432,7 +3612,7 @@ func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 type StatsRequest struct {
@@ -3446,7 +3626,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3638,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3651,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *StatsRequest) GetContainerIds() []string {
@@ -3505,7 +3685,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3517,7 +3697,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3530,7 +3710,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3558,7 +3738,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3570,7 +3750,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3583,7 +3763,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -3613,7 +3793,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3625,7 +3805,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3638,7 +3818,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Stall) GetTotalNanos() uint64 {
@@ -3684,7 +3864,7 @@ type CPUStats struct {
 
 func (x *CPUStats) Reset() {
 	*x = CPUStats{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3696,7 +3876,7 @@ func (x *CPUStats) String() string {
 func (*CPUStats) ProtoMessage() {}
 
 func (x *CPUStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3709,7 +3889,7 @@ func (x *CPUStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStats.ProtoReflect.Descriptor instead.
 func (*CPUStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CPUStats) GetUsageNanos() uint64 {
@@ -3786,7 +3966,7 @@ type MemoryStats struct {
 
 func (x *MemoryStats) Reset() {
 	*x = MemoryStats{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3798,7 +3978,7 @@ func (x *MemoryStats) String() string {
 func (*MemoryStats) ProtoMessage() {}
 
 func (x *MemoryStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3811,7 +3991,7 @@ func (x *MemoryStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStats.ProtoReflect.Descriptor instead.
 func (*MemoryStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *MemoryStats) GetUsageBytes() uint64 {
@@ -3947,7 +4127,7 @@ type FilesystemStats struct {
 
 func (x *FilesystemStats) Reset() {
 	*x = FilesystemStats{}
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3959,7 +4139,7 @@ func (x *FilesystemStats) String() string {
 func (*FilesystemStats) ProtoMessage() {}
 
 func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3972,7 +4152,7 @@ func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesystemStats.ProtoReflect.Descriptor instead.
 func (*FilesystemStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{58}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *FilesystemStats) GetUsedBytes() uint64 {
@@ -4032,7 +4212,7 @@ type DeviceIO struct {
 
 func (x *DeviceIO) Reset() {
 	*x = DeviceIO{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4044,7 +4224,7 @@ func (x *DeviceIO) String() string {
 func (*DeviceIO) ProtoMessage() {}
 
 func (x *DeviceIO) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4057,7 +4237,7 @@ func (x *DeviceIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceIO.ProtoReflect.Descriptor instead.
 func (*DeviceIO) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeviceIO) GetMajor() uint32 {
@@ -4112,7 +4292,7 @@ type IOStats struct {
 
 func (x *IOStats) Reset() {
 	*x = IOStats{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4124,7 +4304,7 @@ func (x *IOStats) String() string {
 func (*IOStats) ProtoMessage() {}
 
 func (x *IOStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4137,7 +4317,7 @@ func (x *IOStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOStats.ProtoReflect.Descriptor instead.
 func (*IOStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *IOStats) GetDevices() []*DeviceIO {
@@ -4175,7 +4355,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4187,7 +4367,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4200,7 +4380,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{61}
+	return file_agent_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ContainerStats) GetId() string {
@@ -4304,7 +4484,7 @@ type InterfaceStats struct {
 
 func (x *InterfaceStats) Reset() {
 	*x = InterfaceStats{}
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4316,7 +4496,7 @@ func (x *InterfaceStats) String() string {
 func (*InterfaceStats) ProtoMessage() {}
 
 func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4329,7 +4509,7 @@ func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStats.ProtoReflect.Descriptor instead.
 func (*InterfaceStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{62}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InterfaceStats) GetName() string {
@@ -4411,7 +4591,7 @@ type PodStats struct {
 
 func (x *PodStats) Reset() {
 	*x = PodStats{}
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4423,7 +4603,7 @@ func (x *PodStats) String() string {
 func (*PodStats) ProtoMessage() {}
 
 func (x *PodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4436,7 +4616,7 @@ func (x *PodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStats.ProtoReflect.Descriptor instead.
 func (*PodStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{63}
+	return file_agent_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PodStats) GetUnixNanos() int64 {
@@ -4504,7 +4684,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4516,7 +4696,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4529,7 +4709,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{64}
+	return file_agent_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ShutdownRequest) GetKeepPower() bool {
@@ -4547,7 +4727,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4559,7 +4739,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4572,7 +4752,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{65}
+	return file_agent_proto_rawDescGZIP(), []int{68}
 }
 
 // StreamHeader opens a connection on the stream port: u16 big-endian length, then this message.
@@ -4583,6 +4763,7 @@ type StreamHeader struct {
 	//	*StreamHeader_Stdio
 	//	*StreamHeader_PortForward
 	//	*StreamHeader_Share
+	//	*StreamHeader_Mount
 	Kind          isStreamHeader_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4590,7 +4771,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4602,7 +4783,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4615,7 +4796,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{66}
+	return file_agent_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *StreamHeader) GetKind() isStreamHeader_Kind {
@@ -4652,6 +4833,15 @@ func (x *StreamHeader) GetShare() *ShareStream {
 	return nil
 }
 
+func (x *StreamHeader) GetMount() *MountStream {
+	if x != nil {
+		if x, ok := x.Kind.(*StreamHeader_Mount); ok {
+			return x.Mount
+		}
+	}
+	return nil
+}
+
 type isStreamHeader_Kind interface {
 	isStreamHeader_Kind()
 }
@@ -4668,11 +4858,17 @@ type StreamHeader_Share struct {
 	Share *ShareStream `protobuf:"bytes,3,opt,name=share,proto3,oneof"`
 }
 
+type StreamHeader_Mount struct {
+	Mount *MountStream `protobuf:"bytes,4,opt,name=mount,proto3,oneof"`
+}
+
 func (*StreamHeader_Stdio) isStreamHeader_Kind() {}
 
 func (*StreamHeader_PortForward) isStreamHeader_Kind() {}
 
 func (*StreamHeader_Share) isStreamHeader_Kind() {}
+
+func (*StreamHeader_Mount) isStreamHeader_Kind() {}
 
 // StdioStream connects to a process's stdio.
 //
@@ -4698,7 +4894,7 @@ type StdioStream struct {
 
 func (x *StdioStream) Reset() {
 	*x = StdioStream{}
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4710,7 +4906,7 @@ func (x *StdioStream) String() string {
 func (*StdioStream) ProtoMessage() {}
 
 func (x *StdioStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4723,7 +4919,7 @@ func (x *StdioStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdioStream.ProtoReflect.Descriptor instead.
 func (*StdioStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{67}
+	return file_agent_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *StdioStream) GetContainerId() string {
@@ -4764,7 +4960,7 @@ type PortForwardStream struct {
 
 func (x *PortForwardStream) Reset() {
 	*x = PortForwardStream{}
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4776,7 +4972,7 @@ func (x *PortForwardStream) String() string {
 func (*PortForwardStream) ProtoMessage() {}
 
 func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4789,7 +4985,7 @@ func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortForwardStream.ProtoReflect.Descriptor instead.
 func (*PortForwardStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{68}
+	return file_agent_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PortForwardStream) GetPort() uint32 {
@@ -4810,7 +5006,7 @@ type ShareStream struct {
 
 func (x *ShareStream) Reset() {
 	*x = ShareStream{}
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4822,7 +5018,7 @@ func (x *ShareStream) String() string {
 func (*ShareStream) ProtoMessage() {}
 
 func (x *ShareStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4835,7 +5031,7 @@ func (x *ShareStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareStream.ProtoReflect.Descriptor instead.
 func (*ShareStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{69}
+	return file_agent_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ShareStream) GetShareId() string {
@@ -4843,6 +5039,69 @@ func (x *ShareStream) GetShareId() string {
 		return x.ShareId
 	}
 	return ""
+}
+
+// MountStream carries FUSE messages of a guest's mount that is shown on the node: requests host to guest, replies guest
+// to host, framed as those of a share. NOT_FOUND if that mount is not there any more. A new stream for the same mount
+// goes on with its inodes and handles; the host's closing of its half ends them.
+type MountStream struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ShareId       string                 `protobuf:"bytes,1,opt,name=share_id,json=shareId,proto3" json:"share_id,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Id            uint64                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MountStream) Reset() {
+	*x = MountStream{}
+	mi := &file_agent_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MountStream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MountStream) ProtoMessage() {}
+
+func (x *MountStream) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MountStream.ProtoReflect.Descriptor instead.
+func (*MountStream) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *MountStream) GetShareId() string {
+	if x != nil {
+		return x.ShareId
+	}
+	return ""
+}
+
+func (x *MountStream) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MountStream) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
 }
 
 // StreamReply answers a StreamHeader in the same framing. code is a gRPC status code; 0: go on.
@@ -4857,7 +5116,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_agent_proto_msgTypes[70]
+	mi := &file_agent_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4869,7 +5128,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[70]
+	mi := &file_agent_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4882,7 +5141,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{70}
+	return file_agent_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *StreamReply) GetCode() uint32 {
@@ -5001,7 +5260,20 @@ const file_agent_proto_rawDesc = "" +
 	"\x13AttachShareResponse\"/\n" +
 	"\x12DetachShareRequest\x12\x19\n" +
 	"\bshare_id\x18\x01 \x01(\tR\ashareId\"\x15\n" +
-	"\x13DetachShareResponse\"\xa0\x03\n" +
+	"\x13DetachShareResponse\"*\n" +
+	"\x12WatchMountsRequest\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\x04R\x05known\"\x80\x01\n" +
+	"\x13WatchMountsResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x124\n" +
+	"\x06mounts\x18\x02 \x03(\v2\x1c.paddock.guest.v1.GuestMountR\x06mounts\x12\x19\n" +
+	"\bleft_out\x18\x03 \x01(\rR\aleftOut\"}\n" +
+	"\n" +
+	"GuestMount\x12\x19\n" +
+	"\bshare_id\x18\x01 \x01(\tR\ashareId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\x12\x17\n" +
+	"\afs_type\x18\x04 \x01(\tR\x06fsType\x12\x17\n" +
+	"\ais_file\x18\x05 \x01(\bR\x06isFile\"\xa0\x03\n" +
 	"\x16CreateContainerRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04spec\x18\x02 \x01(\fR\x04spec\x12/\n" +
@@ -5262,11 +5534,12 @@ const file_agent_proto_rawDesc = "" +
 	"\x0fShutdownRequest\x12\x1d\n" +
 	"\n" +
 	"keep_power\x18\x01 \x01(\bR\tkeepPower\"\x12\n" +
-	"\x10ShutdownResponse\"\xce\x01\n" +
+	"\x10ShutdownResponse\"\x85\x02\n" +
 	"\fStreamHeader\x125\n" +
 	"\x05stdio\x18\x01 \x01(\v2\x1d.paddock.guest.v1.StdioStreamH\x00R\x05stdio\x12H\n" +
 	"\fport_forward\x18\x02 \x01(\v2#.paddock.guest.v1.PortForwardStreamH\x00R\vportForward\x125\n" +
-	"\x05share\x18\x03 \x01(\v2\x1d.paddock.guest.v1.ShareStreamH\x00R\x05shareB\x06\n" +
+	"\x05share\x18\x03 \x01(\v2\x1d.paddock.guest.v1.ShareStreamH\x00R\x05share\x125\n" +
+	"\x05mount\x18\x04 \x01(\v2\x1d.paddock.guest.v1.MountStreamH\x00R\x05mountB\x06\n" +
 	"\x04kind\"\x90\x01\n" +
 	"\vStdioStream\x12!\n" +
 	"\fcontainer_id\x18\x01 \x01(\tR\vcontainerId\x12\x17\n" +
@@ -5276,7 +5549,11 @@ const file_agent_proto_rawDesc = "" +
 	"\x11PortForwardStream\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\"(\n" +
 	"\vShareStream\x12\x19\n" +
-	"\bshare_id\x18\x01 \x01(\tR\ashareId\"S\n" +
+	"\bshare_id\x18\x01 \x01(\tR\ashareId\"L\n" +
+	"\vMountStream\x12\x19\n" +
+	"\bshare_id\x18\x01 \x01(\tR\ashareId\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\"S\n" +
 	"\vStreamReply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
@@ -5304,14 +5581,15 @@ const file_agent_proto_rawDesc = "" +
 	"\x05Stdio\x12\x0f\n" +
 	"\vSTDIO_STDIN\x10\x00\x12\x10\n" +
 	"\fSTDIO_STDOUT\x10\x01\x12\x10\n" +
-	"\fSTDIO_STDERR\x10\x022\x9d\r\n" +
+	"\fSTDIO_STDERR\x10\x022\xf9\r\n" +
 	"\x05Agent\x12T\n" +
 	"\tHandshake\x12\".paddock.guest.v1.HandshakeRequest\x1a#.paddock.guest.v1.HandshakeResponse\x12Z\n" +
 	"\vPersonalize\x12$.paddock.guest.v1.PersonalizeRequest\x1a%.paddock.guest.v1.PersonalizeResponse\x12i\n" +
 	"\x10ConfigureSandbox\x12).paddock.guest.v1.ConfigureSandboxRequest\x1a*.paddock.guest.v1.ConfigureSandboxResponse\x12T\n" +
 	"\tSyncPorts\x12\".paddock.guest.v1.SyncPortsRequest\x1a#.paddock.guest.v1.SyncPortsResponse\x12Z\n" +
 	"\vAttachShare\x12$.paddock.guest.v1.AttachShareRequest\x1a%.paddock.guest.v1.AttachShareResponse\x12Z\n" +
-	"\vDetachShare\x12$.paddock.guest.v1.DetachShareRequest\x1a%.paddock.guest.v1.DetachShareResponse\x12f\n" +
+	"\vDetachShare\x12$.paddock.guest.v1.DetachShareRequest\x1a%.paddock.guest.v1.DetachShareResponse\x12Z\n" +
+	"\vWatchMounts\x12$.paddock.guest.v1.WatchMountsRequest\x1a%.paddock.guest.v1.WatchMountsResponse\x12f\n" +
 	"\x0fCreateContainer\x12(.paddock.guest.v1.CreateContainerRequest\x1a).paddock.guest.v1.CreateContainerResponse\x12c\n" +
 	"\x0eStartContainer\x12'.paddock.guest.v1.StartContainerRequest\x1a(.paddock.guest.v1.StartContainerResponse\x12f\n" +
 	"\x0fDeleteContainer\x12(.paddock.guest.v1.DeleteContainerRequest\x1a).paddock.guest.v1.DeleteContainerResponse\x12f\n" +
@@ -5338,7 +5616,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
 var file_agent_proto_goTypes = []any{
 	(PIDMode)(0),                     // 0: paddock.guest.v1.PIDMode
 	(Propagation)(0),                 // 1: paddock.guest.v1.Propagation
@@ -5365,64 +5643,68 @@ var file_agent_proto_goTypes = []any{
 	(*AttachShareResponse)(nil),      // 22: paddock.guest.v1.AttachShareResponse
 	(*DetachShareRequest)(nil),       // 23: paddock.guest.v1.DetachShareRequest
 	(*DetachShareResponse)(nil),      // 24: paddock.guest.v1.DetachShareResponse
-	(*CreateContainerRequest)(nil),   // 25: paddock.guest.v1.CreateContainerRequest
-	(*Layer)(nil),                    // 26: paddock.guest.v1.Layer
-	(*Mount)(nil),                    // 27: paddock.guest.v1.Mount
-	(*ShareSource)(nil),              // 28: paddock.guest.v1.ShareSource
-	(*ScratchSource)(nil),            // 29: paddock.guest.v1.ScratchSource
-	(*TmpfsSource)(nil),              // 30: paddock.guest.v1.TmpfsSource
-	(*DiskSource)(nil),               // 31: paddock.guest.v1.DiskSource
-	(*ImageSource)(nil),              // 32: paddock.guest.v1.ImageSource
-	(*ImageVolumeError)(nil),         // 33: paddock.guest.v1.ImageVolumeError
-	(*User)(nil),                     // 34: paddock.guest.v1.User
-	(*ResolvedUser)(nil),             // 35: paddock.guest.v1.ResolvedUser
-	(*CreateContainerResponse)(nil),  // 36: paddock.guest.v1.CreateContainerResponse
-	(*StartContainerRequest)(nil),    // 37: paddock.guest.v1.StartContainerRequest
-	(*StartContainerResponse)(nil),   // 38: paddock.guest.v1.StartContainerResponse
-	(*DeleteContainerRequest)(nil),   // 39: paddock.guest.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil),  // 40: paddock.guest.v1.DeleteContainerResponse
-	(*UpdateContainerRequest)(nil),   // 41: paddock.guest.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil),  // 42: paddock.guest.v1.UpdateContainerResponse
-	(*UpdateSandboxRequest)(nil),     // 43: paddock.guest.v1.UpdateSandboxRequest
-	(*UpdateSandboxResponse)(nil),    // 44: paddock.guest.v1.UpdateSandboxResponse
-	(*ListContainersRequest)(nil),    // 45: paddock.guest.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),   // 46: paddock.guest.v1.ListContainersResponse
-	(*ContainerState)(nil),           // 47: paddock.guest.v1.ContainerState
-	(*Exit)(nil),                     // 48: paddock.guest.v1.Exit
-	(*ExecRequest)(nil),              // 49: paddock.guest.v1.ExecRequest
-	(*ExecResponse)(nil),             // 50: paddock.guest.v1.ExecResponse
-	(*SignalProcessRequest)(nil),     // 51: paddock.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),    // 52: paddock.guest.v1.SignalProcessResponse
-	(*WaitProcessRequest)(nil),       // 53: paddock.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),      // 54: paddock.guest.v1.WaitProcessResponse
-	(*ResizeTerminalRequest)(nil),    // 55: paddock.guest.v1.ResizeTerminalRequest
-	(*ResizeTerminalResponse)(nil),   // 56: paddock.guest.v1.ResizeTerminalResponse
-	(*StatsRequest)(nil),             // 57: paddock.guest.v1.StatsRequest
-	(*StatsResponse)(nil),            // 58: paddock.guest.v1.StatsResponse
-	(*Pressure)(nil),                 // 59: paddock.guest.v1.Pressure
-	(*Stall)(nil),                    // 60: paddock.guest.v1.Stall
-	(*CPUStats)(nil),                 // 61: paddock.guest.v1.CPUStats
-	(*MemoryStats)(nil),              // 62: paddock.guest.v1.MemoryStats
-	(*FilesystemStats)(nil),          // 63: paddock.guest.v1.FilesystemStats
-	(*DeviceIO)(nil),                 // 64: paddock.guest.v1.DeviceIO
-	(*IOStats)(nil),                  // 65: paddock.guest.v1.IOStats
-	(*ContainerStats)(nil),           // 66: paddock.guest.v1.ContainerStats
-	(*InterfaceStats)(nil),           // 67: paddock.guest.v1.InterfaceStats
-	(*PodStats)(nil),                 // 68: paddock.guest.v1.PodStats
-	(*ShutdownRequest)(nil),          // 69: paddock.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),         // 70: paddock.guest.v1.ShutdownResponse
-	(*StreamHeader)(nil),             // 71: paddock.guest.v1.StreamHeader
-	(*StdioStream)(nil),              // 72: paddock.guest.v1.StdioStream
-	(*PortForwardStream)(nil),        // 73: paddock.guest.v1.PortForwardStream
-	(*ShareStream)(nil),              // 74: paddock.guest.v1.ShareStream
-	(*StreamReply)(nil),              // 75: paddock.guest.v1.StreamReply
-	nil,                              // 76: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	nil,                              // 77: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	(*WatchMountsRequest)(nil),       // 25: paddock.guest.v1.WatchMountsRequest
+	(*WatchMountsResponse)(nil),      // 26: paddock.guest.v1.WatchMountsResponse
+	(*GuestMount)(nil),               // 27: paddock.guest.v1.GuestMount
+	(*CreateContainerRequest)(nil),   // 28: paddock.guest.v1.CreateContainerRequest
+	(*Layer)(nil),                    // 29: paddock.guest.v1.Layer
+	(*Mount)(nil),                    // 30: paddock.guest.v1.Mount
+	(*ShareSource)(nil),              // 31: paddock.guest.v1.ShareSource
+	(*ScratchSource)(nil),            // 32: paddock.guest.v1.ScratchSource
+	(*TmpfsSource)(nil),              // 33: paddock.guest.v1.TmpfsSource
+	(*DiskSource)(nil),               // 34: paddock.guest.v1.DiskSource
+	(*ImageSource)(nil),              // 35: paddock.guest.v1.ImageSource
+	(*ImageVolumeError)(nil),         // 36: paddock.guest.v1.ImageVolumeError
+	(*User)(nil),                     // 37: paddock.guest.v1.User
+	(*ResolvedUser)(nil),             // 38: paddock.guest.v1.ResolvedUser
+	(*CreateContainerResponse)(nil),  // 39: paddock.guest.v1.CreateContainerResponse
+	(*StartContainerRequest)(nil),    // 40: paddock.guest.v1.StartContainerRequest
+	(*StartContainerResponse)(nil),   // 41: paddock.guest.v1.StartContainerResponse
+	(*DeleteContainerRequest)(nil),   // 42: paddock.guest.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil),  // 43: paddock.guest.v1.DeleteContainerResponse
+	(*UpdateContainerRequest)(nil),   // 44: paddock.guest.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil),  // 45: paddock.guest.v1.UpdateContainerResponse
+	(*UpdateSandboxRequest)(nil),     // 46: paddock.guest.v1.UpdateSandboxRequest
+	(*UpdateSandboxResponse)(nil),    // 47: paddock.guest.v1.UpdateSandboxResponse
+	(*ListContainersRequest)(nil),    // 48: paddock.guest.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),   // 49: paddock.guest.v1.ListContainersResponse
+	(*ContainerState)(nil),           // 50: paddock.guest.v1.ContainerState
+	(*Exit)(nil),                     // 51: paddock.guest.v1.Exit
+	(*ExecRequest)(nil),              // 52: paddock.guest.v1.ExecRequest
+	(*ExecResponse)(nil),             // 53: paddock.guest.v1.ExecResponse
+	(*SignalProcessRequest)(nil),     // 54: paddock.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),    // 55: paddock.guest.v1.SignalProcessResponse
+	(*WaitProcessRequest)(nil),       // 56: paddock.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),      // 57: paddock.guest.v1.WaitProcessResponse
+	(*ResizeTerminalRequest)(nil),    // 58: paddock.guest.v1.ResizeTerminalRequest
+	(*ResizeTerminalResponse)(nil),   // 59: paddock.guest.v1.ResizeTerminalResponse
+	(*StatsRequest)(nil),             // 60: paddock.guest.v1.StatsRequest
+	(*StatsResponse)(nil),            // 61: paddock.guest.v1.StatsResponse
+	(*Pressure)(nil),                 // 62: paddock.guest.v1.Pressure
+	(*Stall)(nil),                    // 63: paddock.guest.v1.Stall
+	(*CPUStats)(nil),                 // 64: paddock.guest.v1.CPUStats
+	(*MemoryStats)(nil),              // 65: paddock.guest.v1.MemoryStats
+	(*FilesystemStats)(nil),          // 66: paddock.guest.v1.FilesystemStats
+	(*DeviceIO)(nil),                 // 67: paddock.guest.v1.DeviceIO
+	(*IOStats)(nil),                  // 68: paddock.guest.v1.IOStats
+	(*ContainerStats)(nil),           // 69: paddock.guest.v1.ContainerStats
+	(*InterfaceStats)(nil),           // 70: paddock.guest.v1.InterfaceStats
+	(*PodStats)(nil),                 // 71: paddock.guest.v1.PodStats
+	(*ShutdownRequest)(nil),          // 72: paddock.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 73: paddock.guest.v1.ShutdownResponse
+	(*StreamHeader)(nil),             // 74: paddock.guest.v1.StreamHeader
+	(*StdioStream)(nil),              // 75: paddock.guest.v1.StdioStream
+	(*PortForwardStream)(nil),        // 76: paddock.guest.v1.PortForwardStream
+	(*ShareStream)(nil),              // 77: paddock.guest.v1.ShareStream
+	(*MountStream)(nil),              // 78: paddock.guest.v1.MountStream
+	(*StreamReply)(nil),              // 79: paddock.guest.v1.StreamReply
+	nil,                              // 80: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	nil,                              // 81: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
 	9,  // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
 	13, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	76, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	80, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
 	9,  // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
 	14, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
 	17, // 5: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
@@ -5433,88 +5715,92 @@ var file_agent_proto_depIdxs = []int32{
 	18, // 10: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
 	18, // 11: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
 	18, // 12: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
-	26, // 13: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
-	27, // 14: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	34, // 15: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
-	0,  // 16: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
-	9,  // 17: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	28, // 18: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	29, // 19: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	30, // 20: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	31, // 21: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
-	2,  // 22: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	32, // 23: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
-	1,  // 24: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	9,  // 25: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	26, // 26: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
-	35, // 27: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	47, // 28: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	3,  // 29: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	48, // 30: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	48, // 31: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	66, // 32: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	68, // 33: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	60, // 34: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	60, // 35: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	59, // 36: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	59, // 37: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	64, // 38: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	59, // 39: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	61, // 40: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	62, // 41: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	63, // 42: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	65, // 43: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	61, // 44: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	62, // 45: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	67, // 46: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	63, // 47: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	77, // 48: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	65, // 49: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	72, // 50: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	73, // 51: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	74, // 52: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	4,  // 53: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 54: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 55: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 56: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	19, // 57: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
-	21, // 58: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	23, // 59: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	25, // 60: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	37, // 61: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	39, // 62: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	41, // 63: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	45, // 64: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	49, // 65: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	51, // 66: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	53, // 67: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	55, // 68: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	43, // 69: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	57, // 70: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	69, // 71: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 72: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 73: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	12, // 74: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	20, // 75: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
-	22, // 76: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	24, // 77: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	36, // 78: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	38, // 79: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	40, // 80: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	42, // 81: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	46, // 82: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	50, // 83: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	52, // 84: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	54, // 85: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	56, // 86: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	44, // 87: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	58, // 88: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	70, // 89: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	72, // [72:90] is the sub-list for method output_type
-	54, // [54:72] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	27, // 13: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
+	29, // 14: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
+	30, // 15: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
+	37, // 16: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	0,  // 17: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
+	9,  // 18: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	31, // 19: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	32, // 20: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	33, // 21: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	34, // 22: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	2,  // 23: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
+	35, // 24: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	1,  // 25: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	9,  // 26: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	29, // 27: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	38, // 28: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	50, // 29: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	3,  // 30: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	51, // 31: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	51, // 32: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	69, // 33: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	71, // 34: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	63, // 35: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	63, // 36: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	62, // 37: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	62, // 38: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	67, // 39: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	62, // 40: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	64, // 41: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	65, // 42: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	66, // 43: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	68, // 44: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	64, // 45: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	65, // 46: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	70, // 47: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	66, // 48: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	81, // 49: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	68, // 50: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	75, // 51: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	76, // 52: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	77, // 53: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	78, // 54: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
+	4,  // 55: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	5,  // 56: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	7,  // 57: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 58: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	19, // 59: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
+	21, // 60: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	23, // 61: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	25, // 62: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
+	28, // 63: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	40, // 64: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	42, // 65: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	44, // 66: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	48, // 67: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	52, // 68: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	54, // 69: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	56, // 70: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	58, // 71: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	46, // 72: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	60, // 73: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	72, // 74: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 75: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 76: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	12, // 77: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	20, // 78: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
+	22, // 79: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	24, // 80: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	26, // 81: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
+	39, // 82: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	41, // 83: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	43, // 84: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	45, // 85: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	49, // 86: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	53, // 87: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	55, // 88: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	57, // 89: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	59, // 90: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	47, // 91: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	61, // 92: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	73, // 93: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	75, // [75:94] is the sub-list for method output_type
+	56, // [56:75] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -5522,7 +5808,7 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[22].OneofWrappers = []any{
+	file_agent_proto_msgTypes[25].OneofWrappers = []any{
 		(*Mount_Share)(nil),
 		(*Mount_Scratch)(nil),
 		(*Mount_Tmpfs)(nil),
@@ -5530,11 +5816,12 @@ func file_agent_proto_init() {
 		(*Mount_SandboxFile)(nil),
 		(*Mount_Image)(nil),
 	}
-	file_agent_proto_msgTypes[29].OneofWrappers = []any{}
-	file_agent_proto_msgTypes[66].OneofWrappers = []any{
+	file_agent_proto_msgTypes[32].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[69].OneofWrappers = []any{
 		(*StreamHeader_Stdio)(nil),
 		(*StreamHeader_PortForward)(nil),
 		(*StreamHeader_Share)(nil),
+		(*StreamHeader_Mount)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5542,7 +5829,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   73,
+			NumMessages:   77,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

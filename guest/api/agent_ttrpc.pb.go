@@ -14,6 +14,7 @@ type AgentService interface {
 	SyncPorts(context.Context, *SyncPortsRequest) (*SyncPortsResponse, error)
 	AttachShare(context.Context, *AttachShareRequest) (*AttachShareResponse, error)
 	DetachShare(context.Context, *DetachShareRequest) (*DetachShareResponse, error)
+	WatchMounts(context.Context, *WatchMountsRequest) (*WatchMountsResponse, error)
 	CreateContainer(context.Context, *CreateContainerRequest) (*CreateContainerResponse, error)
 	StartContainer(context.Context, *StartContainerRequest) (*StartContainerResponse, error)
 	DeleteContainer(context.Context, *DeleteContainerRequest) (*DeleteContainerResponse, error)
@@ -72,6 +73,13 @@ func RegisterAgentService(srv *ttrpc.Server, svc AgentService) {
 					return nil, err
 				}
 				return svc.DetachShare(ctx, &req)
+			},
+			"WatchMounts": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+				var req WatchMountsRequest
+				if err := unmarshal(&req); err != nil {
+					return nil, err
+				}
+				return svc.WatchMounts(ctx, &req)
 			},
 			"CreateContainer": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 				var req CreateContainerRequest
@@ -214,6 +222,14 @@ func (c *agentClient) AttachShare(ctx context.Context, req *AttachShareRequest) 
 func (c *agentClient) DetachShare(ctx context.Context, req *DetachShareRequest) (*DetachShareResponse, error) {
 	var resp DetachShareResponse
 	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "DetachShare", req, &resp); err != nil {
+		return nil, err
+	}
+	return &resp, nil
+}
+
+func (c *agentClient) WatchMounts(ctx context.Context, req *WatchMountsRequest) (*WatchMountsResponse, error) {
+	var resp WatchMountsResponse
+	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "WatchMounts", req, &resp); err != nil {
 		return nil, err
 	}
 	return &resp, nil

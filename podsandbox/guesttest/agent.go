@@ -24,6 +24,8 @@ type Agent struct {
 	shares     map[string]bool
 	listening  []*api.Listener
 	nodePorts  []*api.Listener
+	mounts     []*api.GuestMount
+	version    uint64
 	containers map[string]*Container
 }
 
@@ -101,6 +103,34 @@ func (a *Agent) ConfigureSandbox(_ context.Context, r *api.ConfigureSandboxReque
 	defer a.mu.Unlock()
 	a.configured = r
 	return &api.ConfigureSandboxResponse{}, nil
+}
+
+// SetMounts makes mounts what containers have mounted below shares.
+func (a *Agent) SetMounts(mounts ...*api.GuestMount) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mounts = mounts
+	a.version++
+}
+
+// WatchMounts tells what SetMounts was given.
+func (a *Agent) WatchMounts(ctx context.Context, r *api.WatchMountsRequest) (*api.WatchMountsResponse, error) {
+	if err := a.check("WatchMounts"); err != nil {
+		return nil, err
+	}
+	for {
+		a.mu.Lock()
+		answer := &api.WatchMountsResponse{Version: a.version + 1, Mounts: a.mounts}
+		a.mu.Unlock()
+		if answer.Version != r.Known {
+			return answer, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // AttachShare counts a share.

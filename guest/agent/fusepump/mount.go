@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/guest/fusedev"
 )
 
 // mountFUSE opens /dev/fuse and mounts it at target.
-func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*device, error) {
-	dev, err := openDevice()
+func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*fusedev.Device, error) {
+	dev, err := fusedev.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -23,9 +25,9 @@ func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*devic
 	if readOnly {
 		flags |= unix.MS_RDONLY
 	}
-	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", dev.fd, rootMode, maxRead)
+	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", dev.FD(), rootMode, maxRead)
 	if err := unix.Mount("paddock", target, "fuse.paddock", flags, opts); err != nil {
-		dev.close()
+		dev.Close()
 		return nil, fmt.Errorf("mount fuse: %w", err)
 	}
 	return dev, nil

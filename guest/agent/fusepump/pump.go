@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/guest/fusedev"
 )
 
 const (
@@ -38,7 +40,7 @@ var errStopped = errors.New("share is unmounted")
 type pump struct {
 	target  string
 	bufSize int
-	dev     *device
+	dev     *fusedev.Device
 	users   sync.WaitGroup // goroutines that use dev
 	once    sync.Once
 	ready   chan struct{} // closed by the first answer, that of FUSE_INIT
@@ -176,7 +178,7 @@ func (p *pump) readRequests() {
 	defer p.users.Done()
 	buf := make([]byte, p.bufSize)
 	for {
-		n, err := p.dev.read(buf)
+		n, err := p.dev.Read(buf)
 		if err != nil || n < inHeaderSize {
 			return // unmounted, aborted or stopped
 		}
@@ -241,7 +243,7 @@ func (p *pump) readReplies(l *link) {
 			p.mu.Unlock()
 		}
 		// ENOENT: the request was interrupted or failed meanwhile.
-		if err := p.dev.write(buf[:n]); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := p.dev.Write(buf[:n]); err != nil && !errors.Is(err, unix.ENOENT) {
 			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) {
 				p.lose(l, err)
 				return
@@ -271,7 +273,7 @@ func (p *pump) replyError(unique uint64, errno unix.Errno) {
 	binary.NativeEndian.PutUint32(msg[0:], outHeaderSize)
 	binary.NativeEndian.PutUint32(msg[4:], uint32(-int32(errno)))
 	binary.NativeEndian.PutUint64(msg[8:], unique)
-	p.dev.write(msg[:]) // fails if the request is gone: fine
+	p.dev.Write(msg[:]) // fails if the request is gone: fine
 }
 
 // stop unmounts and ends the pump. Files still open in the guest get ENOTCONN
@@ -294,10 +296,10 @@ func (p *pump) stop() error {
 	if l != nil {
 		l.conn.Close()
 	}
-	p.dev.wake()
+	p.dev.Wake()
 	go func() {
 		p.users.Wait()
-		p.dev.close()
+		p.dev.Close()
 	}()
 	return err
 }

@@ -49,6 +49,11 @@ func (UnimplementedAgent) DetachShare(context.Context, *api.DetachShareRequest) 
 	return nil, unimplemented("DetachShare")
 }
 
+// WatchMounts is not implemented.
+func (UnimplementedAgent) WatchMounts(context.Context, *api.WatchMountsRequest) (*api.WatchMountsResponse, error) {
+	return nil, unimplemented("WatchMounts")
+}
+
 // CreateContainer is not implemented.
 func (UnimplementedAgent) CreateContainer(context.Context, *api.CreateContainerRequest) (*api.CreateContainerResponse, error) {
 	return nil, unimplemented("CreateContainer")
