@@ -4,6 +4,9 @@ package guest
 
 import "fmt"
 
+// EmulatedArg on the kernel's command line tells the agent that the processor is a program.
+const EmulatedArg = "paddock.emulated"
+
 // OS is the operating system whose containers a utility VM runs.
 type OS uint8
 

@@ -210,6 +210,9 @@ func (p *pool) fill(ctx context.Context) (err error) {
 	if err := b.make(ctx, cfg); err != nil {
 		return err
 	}
+	if err := b.rehearse(ctx); err != nil {
+		return err
+	}
 	if err := p.store(b, phasePrepared); err != nil {
 		return err
 	}

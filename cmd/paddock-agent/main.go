@@ -2,17 +2,19 @@
 
 // Command paddock-agent is PID 1 of a utility VM. Run with the argument
 // "pause" it is PID 1 of a pod's shared PID namespace instead, which only
-// reaps; run as "modprobe" it loads a kernel module for the kernel.
+// reaps; with "rehearse" it ends at once; run as "modprobe" it loads a kernel module for the kernel.
 package main
 
 import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"k8s.io/klog/v2"
 
+	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/guest/agent"
 	"github.com/paddock-run/paddock/guest/agent/boot"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
@@ -39,7 +41,12 @@ func run() error {
 	if err := boot.Run(); err != nil {
 		return err
 	}
-	return agent.New(reaper.Start()).Listen(context.Background())
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	emulated := slices.Contains(strings.Fields(string(cmdline)), guest.EmulatedArg)
+	return agent.New(reaper.Start(), emulated).Listen(context.Background())
 }
 
 // modprobe is called by the kernel as: modprobe -q -- <name or alias>.

@@ -22,16 +22,6 @@ var Exceptions = []Exception{
 		Why:     "a System V segment made by a process on the node belongs to the node's kernel, and the pod has its own",
 		Instead: "hostIPC is accepted; the pod's containers share the IPC namespace of its VM",
 	},
-	{
-		Spec:    "runtime should support HostNetwork is true",
-		Why:     "not built yet",
-		Instead: "hostNetwork is refused as Unimplemented; the pod network with hostPort",
-	},
-	{
-		Spec:    "runtime should support portforward in host network",
-		Why:     "not built yet",
-		Instead: "hostNetwork is refused as Unimplemented; the pod network with hostPort",
-	},
 }
 
 func exception(spec string) *Exception {

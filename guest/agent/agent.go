@@ -30,11 +30,12 @@ type Agent struct {
 
 var _ api.AgentService = (*Agent)(nil)
 
-// New makes the agent of a VM without a pod.
-func New(r *reaper.Reaper) *Agent {
+// New makes the agent of a VM without a pod. emulated: the machine's processor is
+// a program that translates code.
+func New(r *reaper.Reaper, emulated bool) *Agent {
 	return &Agent{
 		reaper:     r,
-		runtime:    &crun.Runtime{Path: "/usr/bin/crun", Root: "/run/crun", Reaper: r},
+		runtime:    &crun.Runtime{Path: "/usr/bin/crun", Root: "/run/crun", Reaper: r, FixedAddresses: emulated},
 		disks:      disk.NewTable("/l"),
 		mounts:     newMountWatch(),
 		exports:    newMountExports(),

@@ -79,6 +79,11 @@ func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req 
 	if err := a.mountRootfs(ctx, c, req.Layers); err != nil {
 		return err
 	}
+	return a.createIn(ctx, c, spec, req)
+}
+
+// createIn makes the container in the root file system that it has.
+func (a *Agent) createIn(ctx context.Context, c *container, spec *specs.Spec, req *api.CreateContainerRequest) error {
 	if err := c.resolveUser(req.User); err != nil {
 		return err
 	}

@@ -28,6 +28,11 @@ func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Lay
 	if err != nil {
 		return err
 	}
+	return c.mountWritable(lowers)
+}
+
+// mountWritable mounts the overlay of lowers and the container's own directory.
+func (c *container) mountWritable(lowers []string) error {
 	upper, work := filepath.Join(c.writable(), "u"), filepath.Join(c.writable(), "w")
 	for _, dir := range []string{upper, work, c.rootfs()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

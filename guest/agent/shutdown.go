@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,12 +32,12 @@ func (a *Agent) Shutdown(_ context.Context, req *api.ShutdownRequest) (*api.Shut
 	if again {
 		return &api.ShutdownResponse{}, nil
 	}
+	if req.KeepPower {
+		return &api.ShutdownResponse{}, a.writeBack()
+	}
 	a.endContainers()
 	if err := a.shares.Close(); err != nil {
 		klog.ErrorS(err, "unmount shares")
-	}
-	if req.KeepPower {
-		return &api.ShutdownResponse{}, nil
 	}
 	unix.Sync()
 	if err := unix.Unmount(scratchDir, unix.MNT_DETACH); err != nil && err != unix.EINVAL && err != unix.ENOENT {
@@ -46,6 +47,17 @@ func (a *Agent) Shutdown(_ context.Context, req *api.ShutdownRequest) (*api.Shut
 		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	})
 	return &api.ShutdownResponse{}, nil
+}
+
+// writeBack is all that a pod needs whose VM the host ends: nothing runs that
+// could write any more, and the shares have what was written.
+func (a *Agent) writeBack() error {
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+	defer cancel()
+	if err := cgroup.KillAll(ctx, boot.PodCgroup); err != nil {
+		return fmt.Errorf("end the pod's processes: %w", err)
+	}
+	return a.shares.Sync()
 }
 
 // endContainers asks every process to end, then makes it.

@@ -60,6 +60,8 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 	spec.Process.User.AdditionalGids = c.user.Groups
 	spec.Linux.Namespaces = namespaces
 	spec.Linux.CgroupsPath = "/pod/" + c.id
+	// crun's own is not to be inherited.
+	spec.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux}
 	spec.Linux.Sysctl = nil // the VM's, and set
 	spec.Linux.UIDMappings, spec.Linux.GIDMappings = nil, nil
 	for _, m := range req.Mounts {

@@ -525,6 +525,94 @@ func (*PersonalizeResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{3}
 }
 
+type RehearseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mac           []byte                 `protobuf:"bytes,1,opt,name=mac,proto3" json:"mac,omitempty"`   // of the interface that the VM was born with; empty: none
+	Spec          []byte                 `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"` // as CreateContainer's, of a usual container; its process's arguments do not matter
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RehearseRequest) Reset() {
+	*x = RehearseRequest{}
+	mi := &file_agent_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RehearseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RehearseRequest) ProtoMessage() {}
+
+func (x *RehearseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RehearseRequest.ProtoReflect.Descriptor instead.
+func (*RehearseRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RehearseRequest) GetMac() []byte {
+	if x != nil {
+		return x.Mac
+	}
+	return nil
+}
+
+func (x *RehearseRequest) GetSpec() []byte {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+type RehearseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RehearseResponse) Reset() {
+	*x = RehearseResponse{}
+	mi := &file_agent_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RehearseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RehearseResponse) ProtoMessage() {}
+
+func (x *RehearseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RehearseResponse.ProtoReflect.Descriptor instead.
+func (*RehearseResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{5}
+}
+
 // DiskAddress is where the VM's host attached a disk.
 type DiskAddress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -536,7 +624,7 @@ type DiskAddress struct {
 
 func (x *DiskAddress) Reset() {
 	*x = DiskAddress{}
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +636,7 @@ func (x *DiskAddress) String() string {
 func (*DiskAddress) ProtoMessage() {}
 
 func (x *DiskAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[4]
+	mi := &file_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +649,7 @@ func (x *DiskAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskAddress.ProtoReflect.Descriptor instead.
 func (*DiskAddress) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{4}
+	return file_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DiskAddress) GetController() uint32 {
@@ -599,7 +687,7 @@ type ConfigureSandboxRequest struct {
 
 func (x *ConfigureSandboxRequest) Reset() {
 	*x = ConfigureSandboxRequest{}
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +699,7 @@ func (x *ConfigureSandboxRequest) String() string {
 func (*ConfigureSandboxRequest) ProtoMessage() {}
 
 func (x *ConfigureSandboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[5]
+	mi := &file_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +712,7 @@ func (x *ConfigureSandboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureSandboxRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureSandboxRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{5}
+	return file_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ConfigureSandboxRequest) GetHostname() string {
@@ -717,7 +805,7 @@ type IDRange struct {
 
 func (x *IDRange) Reset() {
 	*x = IDRange{}
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +817,7 @@ func (x *IDRange) String() string {
 func (*IDRange) ProtoMessage() {}
 
 func (x *IDRange) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[6]
+	mi := &file_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +830,7 @@ func (x *IDRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IDRange.ProtoReflect.Descriptor instead.
 func (*IDRange) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{6}
+	return file_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *IDRange) GetContainer() uint32 {
@@ -774,7 +862,7 @@ type ConfigureSandboxResponse struct {
 
 func (x *ConfigureSandboxResponse) Reset() {
 	*x = ConfigureSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +874,7 @@ func (x *ConfigureSandboxResponse) String() string {
 func (*ConfigureSandboxResponse) ProtoMessage() {}
 
 func (x *ConfigureSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[7]
+	mi := &file_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +887,7 @@ func (x *ConfigureSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureSandboxResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{7}
+	return file_agent_proto_rawDescGZIP(), []int{9}
 }
 
 type DNS struct {
@@ -813,7 +901,7 @@ type DNS struct {
 
 func (x *DNS) Reset() {
 	*x = DNS{}
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +913,7 @@ func (x *DNS) String() string {
 func (*DNS) ProtoMessage() {}
 
 func (x *DNS) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[8]
+	mi := &file_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +926,7 @@ func (x *DNS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNS.ProtoReflect.Descriptor instead.
 func (*DNS) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{8}
+	return file_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DNS) GetServers() []string {
@@ -872,7 +960,7 @@ type Network struct {
 
 func (x *Network) Reset() {
 	*x = Network{}
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -884,7 +972,7 @@ func (x *Network) String() string {
 func (*Network) ProtoMessage() {}
 
 func (x *Network) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[9]
+	mi := &file_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -897,7 +985,7 @@ func (x *Network) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Network.ProtoReflect.Descriptor instead.
 func (*Network) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{9}
+	return file_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Network) GetInterfaces() []*Interface {
@@ -928,7 +1016,7 @@ type Interface struct {
 
 func (x *Interface) Reset() {
 	*x = Interface{}
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1028,7 @@ func (x *Interface) String() string {
 func (*Interface) ProtoMessage() {}
 
 func (x *Interface) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[10]
+	mi := &file_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1041,7 @@ func (x *Interface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interface.ProtoReflect.Descriptor instead.
 func (*Interface) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{10}
+	return file_agent_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Interface) GetName() string {
@@ -1004,7 +1092,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1016,7 +1104,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[11]
+	mi := &file_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1029,7 +1117,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{11}
+	return file_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Route) GetDestination() string {
@@ -1078,7 +1166,7 @@ type HostNetwork struct {
 
 func (x *HostNetwork) Reset() {
 	*x = HostNetwork{}
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1178,7 @@ func (x *HostNetwork) String() string {
 func (*HostNetwork) ProtoMessage() {}
 
 func (x *HostNetwork) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[12]
+	mi := &file_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1191,7 @@ func (x *HostNetwork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostNetwork.ProtoReflect.Descriptor instead.
 func (*HostNetwork) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{12}
+	return file_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HostNetwork) GetNode() string {
@@ -1132,7 +1220,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1232,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[13]
+	mi := &file_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1245,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Listener) GetUdp() bool {
@@ -1192,7 +1280,7 @@ type SyncPortsRequest struct {
 
 func (x *SyncPortsRequest) Reset() {
 	*x = SyncPortsRequest{}
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1292,7 @@ func (x *SyncPortsRequest) String() string {
 func (*SyncPortsRequest) ProtoMessage() {}
 
 func (x *SyncPortsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[14]
+	mi := &file_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1305,7 @@ func (x *SyncPortsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPortsRequest.ProtoReflect.Descriptor instead.
 func (*SyncPortsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SyncPortsRequest) GetNode() []*Listener {
@@ -1250,7 +1338,7 @@ type SyncPortsResponse struct {
 
 func (x *SyncPortsResponse) Reset() {
 	*x = SyncPortsResponse{}
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1350,7 @@ func (x *SyncPortsResponse) String() string {
 func (*SyncPortsResponse) ProtoMessage() {}
 
 func (x *SyncPortsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[15]
+	mi := &file_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1363,7 @@ func (x *SyncPortsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncPortsResponse.ProtoReflect.Descriptor instead.
 func (*SyncPortsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SyncPortsResponse) GetGuest() []*Listener {
@@ -1297,7 +1385,7 @@ type AttachShareRequest struct {
 
 func (x *AttachShareRequest) Reset() {
 	*x = AttachShareRequest{}
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1397,7 @@ func (x *AttachShareRequest) String() string {
 func (*AttachShareRequest) ProtoMessage() {}
 
 func (x *AttachShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[16]
+	mi := &file_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1410,7 @@ func (x *AttachShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachShareRequest.ProtoReflect.Descriptor instead.
 func (*AttachShareRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AttachShareRequest) GetShareId() string {
@@ -1361,7 +1449,7 @@ type AttachShareResponse struct {
 
 func (x *AttachShareResponse) Reset() {
 	*x = AttachShareResponse{}
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1461,7 @@ func (x *AttachShareResponse) String() string {
 func (*AttachShareResponse) ProtoMessage() {}
 
 func (x *AttachShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[17]
+	mi := &file_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1474,7 @@ func (x *AttachShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachShareResponse.ProtoReflect.Descriptor instead.
 func (*AttachShareResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_proto_rawDescGZIP(), []int{19}
 }
 
 type DetachShareRequest struct {
@@ -1398,7 +1486,7 @@ type DetachShareRequest struct {
 
 func (x *DetachShareRequest) Reset() {
 	*x = DetachShareRequest{}
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1498,7 @@ func (x *DetachShareRequest) String() string {
 func (*DetachShareRequest) ProtoMessage() {}
 
 func (x *DetachShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[18]
+	mi := &file_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1511,7 @@ func (x *DetachShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachShareRequest.ProtoReflect.Descriptor instead.
 func (*DetachShareRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DetachShareRequest) GetShareId() string {
@@ -1441,7 +1529,7 @@ type DetachShareResponse struct {
 
 func (x *DetachShareResponse) Reset() {
 	*x = DetachShareResponse{}
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1541,7 @@ func (x *DetachShareResponse) String() string {
 func (*DetachShareResponse) ProtoMessage() {}
 
 func (x *DetachShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[19]
+	mi := &file_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1554,7 @@ func (x *DetachShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachShareResponse.ProtoReflect.Descriptor instead.
 func (*DetachShareResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_proto_rawDescGZIP(), []int{21}
 }
 
 type WatchMountsRequest struct {
@@ -1478,7 +1566,7 @@ type WatchMountsRequest struct {
 
 func (x *WatchMountsRequest) Reset() {
 	*x = WatchMountsRequest{}
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1578,7 @@ func (x *WatchMountsRequest) String() string {
 func (*WatchMountsRequest) ProtoMessage() {}
 
 func (x *WatchMountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[20]
+	mi := &file_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1591,7 @@ func (x *WatchMountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchMountsRequest.ProtoReflect.Descriptor instead.
 func (*WatchMountsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchMountsRequest) GetKnown() uint64 {
@@ -1524,7 +1612,7 @@ type WatchMountsResponse struct {
 
 func (x *WatchMountsResponse) Reset() {
 	*x = WatchMountsResponse{}
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1624,7 @@ func (x *WatchMountsResponse) String() string {
 func (*WatchMountsResponse) ProtoMessage() {}
 
 func (x *WatchMountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[21]
+	mi := &file_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1637,7 @@ func (x *WatchMountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchMountsResponse.ProtoReflect.Descriptor instead.
 func (*WatchMountsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchMountsResponse) GetVersion() uint64 {
@@ -1586,7 +1674,7 @@ type GuestMount struct {
 
 func (x *GuestMount) Reset() {
 	*x = GuestMount{}
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1686,7 @@ func (x *GuestMount) String() string {
 func (*GuestMount) ProtoMessage() {}
 
 func (x *GuestMount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[22]
+	mi := &file_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1699,7 @@ func (x *GuestMount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuestMount.ProtoReflect.Descriptor instead.
 func (*GuestMount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GuestMount) GetShareId() string {
@@ -1671,7 +1759,7 @@ type CreateContainerRequest struct {
 
 func (x *CreateContainerRequest) Reset() {
 	*x = CreateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1771,7 @@ func (x *CreateContainerRequest) String() string {
 func (*CreateContainerRequest) ProtoMessage() {}
 
 func (x *CreateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[23]
+	mi := &file_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1784,7 @@ func (x *CreateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerRequest.ProtoReflect.Descriptor instead.
 func (*CreateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CreateContainerRequest) GetId() string {
@@ -1786,7 +1874,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1886,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[24]
+	mi := &file_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1899,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Layer) GetDisk() *DiskAddress {
@@ -1850,7 +1938,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1950,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[25]
+	mi := &file_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1963,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Mount) GetDestination() string {
@@ -2024,7 +2112,7 @@ type ShareSource struct {
 
 func (x *ShareSource) Reset() {
 	*x = ShareSource{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2124,7 @@ func (x *ShareSource) String() string {
 func (*ShareSource) ProtoMessage() {}
 
 func (x *ShareSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2137,7 @@ func (x *ShareSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareSource.ProtoReflect.Descriptor instead.
 func (*ShareSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ShareSource) GetShareId() string {
@@ -2080,7 +2168,7 @@ type ScratchSource struct {
 
 func (x *ScratchSource) Reset() {
 	*x = ScratchSource{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2180,7 @@ func (x *ScratchSource) String() string {
 func (*ScratchSource) ProtoMessage() {}
 
 func (x *ScratchSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2193,7 @@ func (x *ScratchSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScratchSource.ProtoReflect.Descriptor instead.
 func (*ScratchSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScratchSource) GetName() string {
@@ -2156,7 +2244,7 @@ type TmpfsSource struct {
 
 func (x *TmpfsSource) Reset() {
 	*x = TmpfsSource{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2256,7 @@ func (x *TmpfsSource) String() string {
 func (*TmpfsSource) ProtoMessage() {}
 
 func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2269,7 @@ func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TmpfsSource.ProtoReflect.Descriptor instead.
 func (*TmpfsSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TmpfsSource) GetSizeBytes() uint64 {
@@ -2231,7 +2319,7 @@ type DiskSource struct {
 
 func (x *DiskSource) Reset() {
 	*x = DiskSource{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2331,7 @@ func (x *DiskSource) String() string {
 func (*DiskSource) ProtoMessage() {}
 
 func (x *DiskSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2344,7 @@ func (x *DiskSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskSource.ProtoReflect.Descriptor instead.
 func (*DiskSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DiskSource) GetDisk() *DiskAddress {
@@ -2299,7 +2387,7 @@ type ImageSource struct {
 
 func (x *ImageSource) Reset() {
 	*x = ImageSource{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2399,7 @@ func (x *ImageSource) String() string {
 func (*ImageSource) ProtoMessage() {}
 
 func (x *ImageSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2412,7 @@ func (x *ImageSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageSource.ProtoReflect.Descriptor instead.
 func (*ImageSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ImageSource) GetLayers() []*Layer {
@@ -2351,7 +2439,7 @@ type ImageVolumeError struct {
 
 func (x *ImageVolumeError) Reset() {
 	*x = ImageVolumeError{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2451,7 @@ func (x *ImageVolumeError) String() string {
 func (*ImageVolumeError) ProtoMessage() {}
 
 func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2464,7 @@ func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVolumeError.ProtoReflect.Descriptor instead.
 func (*ImageVolumeError) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ImageVolumeError) GetDestination() string {
@@ -2401,7 +2489,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2501,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2514,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *User) GetUser() string {
@@ -2482,7 +2570,7 @@ type ResolvedUser struct {
 
 func (x *ResolvedUser) Reset() {
 	*x = ResolvedUser{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +2582,7 @@ func (x *ResolvedUser) String() string {
 func (*ResolvedUser) ProtoMessage() {}
 
 func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +2595,7 @@ func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolvedUser.ProtoReflect.Descriptor instead.
 func (*ResolvedUser) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ResolvedUser) GetUid() uint32 {
@@ -2541,7 +2629,7 @@ type CreateContainerResponse struct {
 
 func (x *CreateContainerResponse) Reset() {
 	*x = CreateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2641,7 @@ func (x *CreateContainerResponse) String() string {
 func (*CreateContainerResponse) ProtoMessage() {}
 
 func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2654,7 @@ func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerResponse.ProtoReflect.Descriptor instead.
 func (*CreateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateContainerResponse) GetUser() *ResolvedUser {
@@ -2592,7 +2680,7 @@ type StartContainerRequest struct {
 
 func (x *StartContainerRequest) Reset() {
 	*x = StartContainerRequest{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2692,7 @@ func (x *StartContainerRequest) String() string {
 func (*StartContainerRequest) ProtoMessage() {}
 
 func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2705,7 @@ func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerRequest.ProtoReflect.Descriptor instead.
 func (*StartContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StartContainerRequest) GetId() string {
@@ -2637,7 +2725,7 @@ type StartContainerResponse struct {
 
 func (x *StartContainerResponse) Reset() {
 	*x = StartContainerResponse{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2737,7 @@ func (x *StartContainerResponse) String() string {
 func (*StartContainerResponse) ProtoMessage() {}
 
 func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2750,7 @@ func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerResponse.ProtoReflect.Descriptor instead.
 func (*StartContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StartContainerResponse) GetStartedUnixNanos() int64 {
@@ -2688,7 +2776,7 @@ type DeleteContainerRequest struct {
 
 func (x *DeleteContainerRequest) Reset() {
 	*x = DeleteContainerRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2788,7 @@ func (x *DeleteContainerRequest) String() string {
 func (*DeleteContainerRequest) ProtoMessage() {}
 
 func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2801,7 @@ func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteContainerRequest) GetId() string {
@@ -2731,7 +2819,7 @@ type DeleteContainerResponse struct {
 
 func (x *DeleteContainerResponse) Reset() {
 	*x = DeleteContainerResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2831,7 @@ func (x *DeleteContainerResponse) String() string {
 func (*DeleteContainerResponse) ProtoMessage() {}
 
 func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2844,7 @@ func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerResponse.ProtoReflect.Descriptor instead.
 func (*DeleteContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type UpdateContainerRequest struct {
@@ -2769,7 +2857,7 @@ type UpdateContainerRequest struct {
 
 func (x *UpdateContainerRequest) Reset() {
 	*x = UpdateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2781,7 +2869,7 @@ func (x *UpdateContainerRequest) String() string {
 func (*UpdateContainerRequest) ProtoMessage() {}
 
 func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2794,7 +2882,7 @@ func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *UpdateContainerRequest) GetId() string {
@@ -2819,7 +2907,7 @@ type UpdateContainerResponse struct {
 
 func (x *UpdateContainerResponse) Reset() {
 	*x = UpdateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +2919,7 @@ func (x *UpdateContainerResponse) String() string {
 func (*UpdateContainerResponse) ProtoMessage() {}
 
 func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +2932,7 @@ func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 type UpdateSandboxRequest struct {
@@ -2857,7 +2945,7 @@ type UpdateSandboxRequest struct {
 
 func (x *UpdateSandboxRequest) Reset() {
 	*x = UpdateSandboxRequest{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +2957,7 @@ func (x *UpdateSandboxRequest) String() string {
 func (*UpdateSandboxRequest) ProtoMessage() {}
 
 func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +2970,7 @@ func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *UpdateSandboxRequest) GetResources() []byte {
@@ -2908,7 +2996,7 @@ type UpdateSandboxResponse struct {
 
 func (x *UpdateSandboxResponse) Reset() {
 	*x = UpdateSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2920,7 +3008,7 @@ func (x *UpdateSandboxResponse) String() string {
 func (*UpdateSandboxResponse) ProtoMessage() {}
 
 func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2933,7 +3021,7 @@ func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *UpdateSandboxResponse) GetCpus() uint32 {
@@ -2951,7 +3039,7 @@ type ListContainersRequest struct {
 
 func (x *ListContainersRequest) Reset() {
 	*x = ListContainersRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2963,7 +3051,7 @@ func (x *ListContainersRequest) String() string {
 func (*ListContainersRequest) ProtoMessage() {}
 
 func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2976,7 +3064,7 @@ func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersRequest.ProtoReflect.Descriptor instead.
 func (*ListContainersRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 type ListContainersResponse struct {
@@ -2988,7 +3076,7 @@ type ListContainersResponse struct {
 
 func (x *ListContainersResponse) Reset() {
 	*x = ListContainersResponse{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3088,7 @@ func (x *ListContainersResponse) String() string {
 func (*ListContainersResponse) ProtoMessage() {}
 
 func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3101,7 @@ func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersResponse.ProtoReflect.Descriptor instead.
 func (*ListContainersResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListContainersResponse) GetContainers() []*ContainerState {
@@ -3036,7 +3124,7 @@ type ContainerState struct {
 
 func (x *ContainerState) Reset() {
 	*x = ContainerState{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3136,7 @@ func (x *ContainerState) String() string {
 func (*ContainerState) ProtoMessage() {}
 
 func (x *ContainerState) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3149,7 @@ func (x *ContainerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerState.ProtoReflect.Descriptor instead.
 func (*ContainerState) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ContainerState) GetId() string {
@@ -3111,7 +3199,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3123,7 +3211,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3136,7 +3224,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Exit) GetCode() uint32 {
@@ -3182,7 +3270,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3194,7 +3282,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3207,7 +3295,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ExecRequest) GetContainerId() string {
@@ -3268,7 +3356,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3280,7 +3368,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3293,7 +3381,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ExecResponse) GetPid() uint32 {
@@ -3315,7 +3403,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3327,7 +3415,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3340,7 +3428,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SignalProcessRequest) GetContainerId() string {
@@ -3379,7 +3467,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3391,7 +3479,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3404,7 +3492,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 type WaitProcessRequest struct {
@@ -3418,7 +3506,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3518,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3531,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WaitProcessRequest) GetContainerId() string {
@@ -3476,7 +3564,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3488,7 +3576,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3501,7 +3589,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WaitProcessResponse) GetExit() *Exit {
@@ -3523,7 +3611,7 @@ type ResizeTerminalRequest struct {
 
 func (x *ResizeTerminalRequest) Reset() {
 	*x = ResizeTerminalRequest{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3535,7 +3623,7 @@ func (x *ResizeTerminalRequest) String() string {
 func (*ResizeTerminalRequest) ProtoMessage() {}
 
 func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3548,7 +3636,7 @@ func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ResizeTerminalRequest) GetContainerId() string {
@@ -3587,7 +3675,7 @@ type ResizeTerminalResponse struct {
 
 func (x *ResizeTerminalResponse) Reset() {
 	*x = ResizeTerminalResponse{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +3687,7 @@ func (x *ResizeTerminalResponse) String() string {
 func (*ResizeTerminalResponse) ProtoMessage() {}
 
 func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +3700,7 @@ func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 type StatsRequest struct {
@@ -3626,7 +3714,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3638,7 +3726,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3651,7 +3739,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *StatsRequest) GetContainerIds() []string {
@@ -3685,7 +3773,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3697,7 +3785,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3710,7 +3798,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3738,7 +3826,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3750,7 +3838,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3763,7 +3851,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -3793,7 +3881,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3805,7 +3893,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3818,7 +3906,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{58}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Stall) GetTotalNanos() uint64 {
@@ -3864,7 +3952,7 @@ type CPUStats struct {
 
 func (x *CPUStats) Reset() {
 	*x = CPUStats{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3876,7 +3964,7 @@ func (x *CPUStats) String() string {
 func (*CPUStats) ProtoMessage() {}
 
 func (x *CPUStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3889,7 +3977,7 @@ func (x *CPUStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStats.ProtoReflect.Descriptor instead.
 func (*CPUStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CPUStats) GetUsageNanos() uint64 {
@@ -3966,7 +4054,7 @@ type MemoryStats struct {
 
 func (x *MemoryStats) Reset() {
 	*x = MemoryStats{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3978,7 +4066,7 @@ func (x *MemoryStats) String() string {
 func (*MemoryStats) ProtoMessage() {}
 
 func (x *MemoryStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3991,7 +4079,7 @@ func (x *MemoryStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStats.ProtoReflect.Descriptor instead.
 func (*MemoryStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *MemoryStats) GetUsageBytes() uint64 {
@@ -4127,7 +4215,7 @@ type FilesystemStats struct {
 
 func (x *FilesystemStats) Reset() {
 	*x = FilesystemStats{}
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4139,7 +4227,7 @@ func (x *FilesystemStats) String() string {
 func (*FilesystemStats) ProtoMessage() {}
 
 func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4152,7 +4240,7 @@ func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesystemStats.ProtoReflect.Descriptor instead.
 func (*FilesystemStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{61}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *FilesystemStats) GetUsedBytes() uint64 {
@@ -4212,7 +4300,7 @@ type DeviceIO struct {
 
 func (x *DeviceIO) Reset() {
 	*x = DeviceIO{}
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4224,7 +4312,7 @@ func (x *DeviceIO) String() string {
 func (*DeviceIO) ProtoMessage() {}
 
 func (x *DeviceIO) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4237,7 +4325,7 @@ func (x *DeviceIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceIO.ProtoReflect.Descriptor instead.
 func (*DeviceIO) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{62}
+	return file_agent_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DeviceIO) GetMajor() uint32 {
@@ -4292,7 +4380,7 @@ type IOStats struct {
 
 func (x *IOStats) Reset() {
 	*x = IOStats{}
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4392,7 @@ func (x *IOStats) String() string {
 func (*IOStats) ProtoMessage() {}
 
 func (x *IOStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4405,7 @@ func (x *IOStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOStats.ProtoReflect.Descriptor instead.
 func (*IOStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{63}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *IOStats) GetDevices() []*DeviceIO {
@@ -4355,7 +4443,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +4455,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +4468,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{64}
+	return file_agent_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ContainerStats) GetId() string {
@@ -4484,7 +4572,7 @@ type InterfaceStats struct {
 
 func (x *InterfaceStats) Reset() {
 	*x = InterfaceStats{}
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4496,7 +4584,7 @@ func (x *InterfaceStats) String() string {
 func (*InterfaceStats) ProtoMessage() {}
 
 func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4509,7 +4597,7 @@ func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStats.ProtoReflect.Descriptor instead.
 func (*InterfaceStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{65}
+	return file_agent_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InterfaceStats) GetName() string {
@@ -4591,7 +4679,7 @@ type PodStats struct {
 
 func (x *PodStats) Reset() {
 	*x = PodStats{}
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4603,7 +4691,7 @@ func (x *PodStats) String() string {
 func (*PodStats) ProtoMessage() {}
 
 func (x *PodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4616,7 +4704,7 @@ func (x *PodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStats.ProtoReflect.Descriptor instead.
 func (*PodStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{66}
+	return file_agent_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *PodStats) GetUnixNanos() int64 {
@@ -4684,7 +4772,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +4784,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +4797,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{67}
+	return file_agent_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ShutdownRequest) GetKeepPower() bool {
@@ -4727,7 +4815,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4739,7 +4827,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4752,7 +4840,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{68}
+	return file_agent_proto_rawDescGZIP(), []int{70}
 }
 
 // StreamHeader opens a connection on the stream port: u16 big-endian length, then this message.
@@ -4771,7 +4859,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +4871,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +4884,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{69}
+	return file_agent_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *StreamHeader) GetKind() isStreamHeader_Kind {
@@ -4894,7 +4982,7 @@ type StdioStream struct {
 
 func (x *StdioStream) Reset() {
 	*x = StdioStream{}
-	mi := &file_agent_proto_msgTypes[70]
+	mi := &file_agent_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +4994,7 @@ func (x *StdioStream) String() string {
 func (*StdioStream) ProtoMessage() {}
 
 func (x *StdioStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[70]
+	mi := &file_agent_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +5007,7 @@ func (x *StdioStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdioStream.ProtoReflect.Descriptor instead.
 func (*StdioStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{70}
+	return file_agent_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *StdioStream) GetContainerId() string {
@@ -4960,7 +5048,7 @@ type PortForwardStream struct {
 
 func (x *PortForwardStream) Reset() {
 	*x = PortForwardStream{}
-	mi := &file_agent_proto_msgTypes[71]
+	mi := &file_agent_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +5060,7 @@ func (x *PortForwardStream) String() string {
 func (*PortForwardStream) ProtoMessage() {}
 
 func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[71]
+	mi := &file_agent_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4985,7 +5073,7 @@ func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortForwardStream.ProtoReflect.Descriptor instead.
 func (*PortForwardStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{71}
+	return file_agent_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PortForwardStream) GetPort() uint32 {
@@ -5006,7 +5094,7 @@ type ShareStream struct {
 
 func (x *ShareStream) Reset() {
 	*x = ShareStream{}
-	mi := &file_agent_proto_msgTypes[72]
+	mi := &file_agent_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5018,7 +5106,7 @@ func (x *ShareStream) String() string {
 func (*ShareStream) ProtoMessage() {}
 
 func (x *ShareStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[72]
+	mi := &file_agent_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5031,7 +5119,7 @@ func (x *ShareStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareStream.ProtoReflect.Descriptor instead.
 func (*ShareStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{72}
+	return file_agent_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ShareStream) GetShareId() string {
@@ -5055,7 +5143,7 @@ type MountStream struct {
 
 func (x *MountStream) Reset() {
 	*x = MountStream{}
-	mi := &file_agent_proto_msgTypes[73]
+	mi := &file_agent_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5067,7 +5155,7 @@ func (x *MountStream) String() string {
 func (*MountStream) ProtoMessage() {}
 
 func (x *MountStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[73]
+	mi := &file_agent_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5080,7 +5168,7 @@ func (x *MountStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountStream.ProtoReflect.Descriptor instead.
 func (*MountStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{73}
+	return file_agent_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MountStream) GetShareId() string {
@@ -5116,7 +5204,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_agent_proto_msgTypes[74]
+	mi := &file_agent_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5128,7 +5216,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[74]
+	mi := &file_agent_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5141,7 +5229,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{74}
+	return file_agent_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *StreamReply) GetCode() uint32 {
@@ -5187,7 +5275,11 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"machine_id\x18\x03 \x01(\tR\tmachineId\x127\n" +
 	"\ascratch\x18\x04 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\ascratch\"\x15\n" +
-	"\x13PersonalizeResponse\"?\n" +
+	"\x13PersonalizeResponse\"7\n" +
+	"\x0fRehearseRequest\x12\x10\n" +
+	"\x03mac\x18\x01 \x01(\fR\x03mac\x12\x12\n" +
+	"\x04spec\x18\x02 \x01(\fR\x04spec\"\x12\n" +
+	"\x10RehearseResponse\"?\n" +
 	"\vDiskAddress\x12\x1e\n" +
 	"\n" +
 	"controller\x18\x01 \x01(\rR\n" +
@@ -5581,10 +5673,11 @@ const file_agent_proto_rawDesc = "" +
 	"\x05Stdio\x12\x0f\n" +
 	"\vSTDIO_STDIN\x10\x00\x12\x10\n" +
 	"\fSTDIO_STDOUT\x10\x01\x12\x10\n" +
-	"\fSTDIO_STDERR\x10\x022\xf9\r\n" +
+	"\fSTDIO_STDERR\x10\x022\xcc\x0e\n" +
 	"\x05Agent\x12T\n" +
 	"\tHandshake\x12\".paddock.guest.v1.HandshakeRequest\x1a#.paddock.guest.v1.HandshakeResponse\x12Z\n" +
-	"\vPersonalize\x12$.paddock.guest.v1.PersonalizeRequest\x1a%.paddock.guest.v1.PersonalizeResponse\x12i\n" +
+	"\vPersonalize\x12$.paddock.guest.v1.PersonalizeRequest\x1a%.paddock.guest.v1.PersonalizeResponse\x12Q\n" +
+	"\bRehearse\x12!.paddock.guest.v1.RehearseRequest\x1a\".paddock.guest.v1.RehearseResponse\x12i\n" +
 	"\x10ConfigureSandbox\x12).paddock.guest.v1.ConfigureSandboxRequest\x1a*.paddock.guest.v1.ConfigureSandboxResponse\x12T\n" +
 	"\tSyncPorts\x12\".paddock.guest.v1.SyncPortsRequest\x1a#.paddock.guest.v1.SyncPortsResponse\x12Z\n" +
 	"\vAttachShare\x12$.paddock.guest.v1.AttachShareRequest\x1a%.paddock.guest.v1.AttachShareResponse\x12Z\n" +
@@ -5616,7 +5709,7 @@ func file_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_agent_proto_goTypes = []any{
 	(PIDMode)(0),                     // 0: paddock.guest.v1.PIDMode
 	(Propagation)(0),                 // 1: paddock.guest.v1.Propagation
@@ -5627,177 +5720,181 @@ var file_agent_proto_goTypes = []any{
 	(*HandshakeResponse)(nil),        // 6: paddock.guest.v1.HandshakeResponse
 	(*PersonalizeRequest)(nil),       // 7: paddock.guest.v1.PersonalizeRequest
 	(*PersonalizeResponse)(nil),      // 8: paddock.guest.v1.PersonalizeResponse
-	(*DiskAddress)(nil),              // 9: paddock.guest.v1.DiskAddress
-	(*ConfigureSandboxRequest)(nil),  // 10: paddock.guest.v1.ConfigureSandboxRequest
-	(*IDRange)(nil),                  // 11: paddock.guest.v1.IDRange
-	(*ConfigureSandboxResponse)(nil), // 12: paddock.guest.v1.ConfigureSandboxResponse
-	(*DNS)(nil),                      // 13: paddock.guest.v1.DNS
-	(*Network)(nil),                  // 14: paddock.guest.v1.Network
-	(*Interface)(nil),                // 15: paddock.guest.v1.Interface
-	(*Route)(nil),                    // 16: paddock.guest.v1.Route
-	(*HostNetwork)(nil),              // 17: paddock.guest.v1.HostNetwork
-	(*Listener)(nil),                 // 18: paddock.guest.v1.Listener
-	(*SyncPortsRequest)(nil),         // 19: paddock.guest.v1.SyncPortsRequest
-	(*SyncPortsResponse)(nil),        // 20: paddock.guest.v1.SyncPortsResponse
-	(*AttachShareRequest)(nil),       // 21: paddock.guest.v1.AttachShareRequest
-	(*AttachShareResponse)(nil),      // 22: paddock.guest.v1.AttachShareResponse
-	(*DetachShareRequest)(nil),       // 23: paddock.guest.v1.DetachShareRequest
-	(*DetachShareResponse)(nil),      // 24: paddock.guest.v1.DetachShareResponse
-	(*WatchMountsRequest)(nil),       // 25: paddock.guest.v1.WatchMountsRequest
-	(*WatchMountsResponse)(nil),      // 26: paddock.guest.v1.WatchMountsResponse
-	(*GuestMount)(nil),               // 27: paddock.guest.v1.GuestMount
-	(*CreateContainerRequest)(nil),   // 28: paddock.guest.v1.CreateContainerRequest
-	(*Layer)(nil),                    // 29: paddock.guest.v1.Layer
-	(*Mount)(nil),                    // 30: paddock.guest.v1.Mount
-	(*ShareSource)(nil),              // 31: paddock.guest.v1.ShareSource
-	(*ScratchSource)(nil),            // 32: paddock.guest.v1.ScratchSource
-	(*TmpfsSource)(nil),              // 33: paddock.guest.v1.TmpfsSource
-	(*DiskSource)(nil),               // 34: paddock.guest.v1.DiskSource
-	(*ImageSource)(nil),              // 35: paddock.guest.v1.ImageSource
-	(*ImageVolumeError)(nil),         // 36: paddock.guest.v1.ImageVolumeError
-	(*User)(nil),                     // 37: paddock.guest.v1.User
-	(*ResolvedUser)(nil),             // 38: paddock.guest.v1.ResolvedUser
-	(*CreateContainerResponse)(nil),  // 39: paddock.guest.v1.CreateContainerResponse
-	(*StartContainerRequest)(nil),    // 40: paddock.guest.v1.StartContainerRequest
-	(*StartContainerResponse)(nil),   // 41: paddock.guest.v1.StartContainerResponse
-	(*DeleteContainerRequest)(nil),   // 42: paddock.guest.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil),  // 43: paddock.guest.v1.DeleteContainerResponse
-	(*UpdateContainerRequest)(nil),   // 44: paddock.guest.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil),  // 45: paddock.guest.v1.UpdateContainerResponse
-	(*UpdateSandboxRequest)(nil),     // 46: paddock.guest.v1.UpdateSandboxRequest
-	(*UpdateSandboxResponse)(nil),    // 47: paddock.guest.v1.UpdateSandboxResponse
-	(*ListContainersRequest)(nil),    // 48: paddock.guest.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),   // 49: paddock.guest.v1.ListContainersResponse
-	(*ContainerState)(nil),           // 50: paddock.guest.v1.ContainerState
-	(*Exit)(nil),                     // 51: paddock.guest.v1.Exit
-	(*ExecRequest)(nil),              // 52: paddock.guest.v1.ExecRequest
-	(*ExecResponse)(nil),             // 53: paddock.guest.v1.ExecResponse
-	(*SignalProcessRequest)(nil),     // 54: paddock.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),    // 55: paddock.guest.v1.SignalProcessResponse
-	(*WaitProcessRequest)(nil),       // 56: paddock.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),      // 57: paddock.guest.v1.WaitProcessResponse
-	(*ResizeTerminalRequest)(nil),    // 58: paddock.guest.v1.ResizeTerminalRequest
-	(*ResizeTerminalResponse)(nil),   // 59: paddock.guest.v1.ResizeTerminalResponse
-	(*StatsRequest)(nil),             // 60: paddock.guest.v1.StatsRequest
-	(*StatsResponse)(nil),            // 61: paddock.guest.v1.StatsResponse
-	(*Pressure)(nil),                 // 62: paddock.guest.v1.Pressure
-	(*Stall)(nil),                    // 63: paddock.guest.v1.Stall
-	(*CPUStats)(nil),                 // 64: paddock.guest.v1.CPUStats
-	(*MemoryStats)(nil),              // 65: paddock.guest.v1.MemoryStats
-	(*FilesystemStats)(nil),          // 66: paddock.guest.v1.FilesystemStats
-	(*DeviceIO)(nil),                 // 67: paddock.guest.v1.DeviceIO
-	(*IOStats)(nil),                  // 68: paddock.guest.v1.IOStats
-	(*ContainerStats)(nil),           // 69: paddock.guest.v1.ContainerStats
-	(*InterfaceStats)(nil),           // 70: paddock.guest.v1.InterfaceStats
-	(*PodStats)(nil),                 // 71: paddock.guest.v1.PodStats
-	(*ShutdownRequest)(nil),          // 72: paddock.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),         // 73: paddock.guest.v1.ShutdownResponse
-	(*StreamHeader)(nil),             // 74: paddock.guest.v1.StreamHeader
-	(*StdioStream)(nil),              // 75: paddock.guest.v1.StdioStream
-	(*PortForwardStream)(nil),        // 76: paddock.guest.v1.PortForwardStream
-	(*ShareStream)(nil),              // 77: paddock.guest.v1.ShareStream
-	(*MountStream)(nil),              // 78: paddock.guest.v1.MountStream
-	(*StreamReply)(nil),              // 79: paddock.guest.v1.StreamReply
-	nil,                              // 80: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	nil,                              // 81: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	(*RehearseRequest)(nil),          // 9: paddock.guest.v1.RehearseRequest
+	(*RehearseResponse)(nil),         // 10: paddock.guest.v1.RehearseResponse
+	(*DiskAddress)(nil),              // 11: paddock.guest.v1.DiskAddress
+	(*ConfigureSandboxRequest)(nil),  // 12: paddock.guest.v1.ConfigureSandboxRequest
+	(*IDRange)(nil),                  // 13: paddock.guest.v1.IDRange
+	(*ConfigureSandboxResponse)(nil), // 14: paddock.guest.v1.ConfigureSandboxResponse
+	(*DNS)(nil),                      // 15: paddock.guest.v1.DNS
+	(*Network)(nil),                  // 16: paddock.guest.v1.Network
+	(*Interface)(nil),                // 17: paddock.guest.v1.Interface
+	(*Route)(nil),                    // 18: paddock.guest.v1.Route
+	(*HostNetwork)(nil),              // 19: paddock.guest.v1.HostNetwork
+	(*Listener)(nil),                 // 20: paddock.guest.v1.Listener
+	(*SyncPortsRequest)(nil),         // 21: paddock.guest.v1.SyncPortsRequest
+	(*SyncPortsResponse)(nil),        // 22: paddock.guest.v1.SyncPortsResponse
+	(*AttachShareRequest)(nil),       // 23: paddock.guest.v1.AttachShareRequest
+	(*AttachShareResponse)(nil),      // 24: paddock.guest.v1.AttachShareResponse
+	(*DetachShareRequest)(nil),       // 25: paddock.guest.v1.DetachShareRequest
+	(*DetachShareResponse)(nil),      // 26: paddock.guest.v1.DetachShareResponse
+	(*WatchMountsRequest)(nil),       // 27: paddock.guest.v1.WatchMountsRequest
+	(*WatchMountsResponse)(nil),      // 28: paddock.guest.v1.WatchMountsResponse
+	(*GuestMount)(nil),               // 29: paddock.guest.v1.GuestMount
+	(*CreateContainerRequest)(nil),   // 30: paddock.guest.v1.CreateContainerRequest
+	(*Layer)(nil),                    // 31: paddock.guest.v1.Layer
+	(*Mount)(nil),                    // 32: paddock.guest.v1.Mount
+	(*ShareSource)(nil),              // 33: paddock.guest.v1.ShareSource
+	(*ScratchSource)(nil),            // 34: paddock.guest.v1.ScratchSource
+	(*TmpfsSource)(nil),              // 35: paddock.guest.v1.TmpfsSource
+	(*DiskSource)(nil),               // 36: paddock.guest.v1.DiskSource
+	(*ImageSource)(nil),              // 37: paddock.guest.v1.ImageSource
+	(*ImageVolumeError)(nil),         // 38: paddock.guest.v1.ImageVolumeError
+	(*User)(nil),                     // 39: paddock.guest.v1.User
+	(*ResolvedUser)(nil),             // 40: paddock.guest.v1.ResolvedUser
+	(*CreateContainerResponse)(nil),  // 41: paddock.guest.v1.CreateContainerResponse
+	(*StartContainerRequest)(nil),    // 42: paddock.guest.v1.StartContainerRequest
+	(*StartContainerResponse)(nil),   // 43: paddock.guest.v1.StartContainerResponse
+	(*DeleteContainerRequest)(nil),   // 44: paddock.guest.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil),  // 45: paddock.guest.v1.DeleteContainerResponse
+	(*UpdateContainerRequest)(nil),   // 46: paddock.guest.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil),  // 47: paddock.guest.v1.UpdateContainerResponse
+	(*UpdateSandboxRequest)(nil),     // 48: paddock.guest.v1.UpdateSandboxRequest
+	(*UpdateSandboxResponse)(nil),    // 49: paddock.guest.v1.UpdateSandboxResponse
+	(*ListContainersRequest)(nil),    // 50: paddock.guest.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),   // 51: paddock.guest.v1.ListContainersResponse
+	(*ContainerState)(nil),           // 52: paddock.guest.v1.ContainerState
+	(*Exit)(nil),                     // 53: paddock.guest.v1.Exit
+	(*ExecRequest)(nil),              // 54: paddock.guest.v1.ExecRequest
+	(*ExecResponse)(nil),             // 55: paddock.guest.v1.ExecResponse
+	(*SignalProcessRequest)(nil),     // 56: paddock.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),    // 57: paddock.guest.v1.SignalProcessResponse
+	(*WaitProcessRequest)(nil),       // 58: paddock.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),      // 59: paddock.guest.v1.WaitProcessResponse
+	(*ResizeTerminalRequest)(nil),    // 60: paddock.guest.v1.ResizeTerminalRequest
+	(*ResizeTerminalResponse)(nil),   // 61: paddock.guest.v1.ResizeTerminalResponse
+	(*StatsRequest)(nil),             // 62: paddock.guest.v1.StatsRequest
+	(*StatsResponse)(nil),            // 63: paddock.guest.v1.StatsResponse
+	(*Pressure)(nil),                 // 64: paddock.guest.v1.Pressure
+	(*Stall)(nil),                    // 65: paddock.guest.v1.Stall
+	(*CPUStats)(nil),                 // 66: paddock.guest.v1.CPUStats
+	(*MemoryStats)(nil),              // 67: paddock.guest.v1.MemoryStats
+	(*FilesystemStats)(nil),          // 68: paddock.guest.v1.FilesystemStats
+	(*DeviceIO)(nil),                 // 69: paddock.guest.v1.DeviceIO
+	(*IOStats)(nil),                  // 70: paddock.guest.v1.IOStats
+	(*ContainerStats)(nil),           // 71: paddock.guest.v1.ContainerStats
+	(*InterfaceStats)(nil),           // 72: paddock.guest.v1.InterfaceStats
+	(*PodStats)(nil),                 // 73: paddock.guest.v1.PodStats
+	(*ShutdownRequest)(nil),          // 74: paddock.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 75: paddock.guest.v1.ShutdownResponse
+	(*StreamHeader)(nil),             // 76: paddock.guest.v1.StreamHeader
+	(*StdioStream)(nil),              // 77: paddock.guest.v1.StdioStream
+	(*PortForwardStream)(nil),        // 78: paddock.guest.v1.PortForwardStream
+	(*ShareStream)(nil),              // 79: paddock.guest.v1.ShareStream
+	(*MountStream)(nil),              // 80: paddock.guest.v1.MountStream
+	(*StreamReply)(nil),              // 81: paddock.guest.v1.StreamReply
+	nil,                              // 82: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	nil,                              // 83: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
-	9,  // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	13, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	80, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	9,  // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	14, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
-	17, // 5: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
-	11, // 6: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
-	15, // 7: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
-	16, // 8: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
-	18, // 9: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
-	18, // 10: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
-	18, // 11: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
-	18, // 12: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
-	27, // 13: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
-	29, // 14: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
-	30, // 15: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	37, // 16: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	11, // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	15, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
+	82, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	11, // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	16, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
+	19, // 5: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
+	13, // 6: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
+	17, // 7: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
+	18, // 8: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
+	20, // 9: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
+	20, // 10: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
+	20, // 11: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
+	20, // 12: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
+	29, // 13: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
+	31, // 14: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
+	32, // 15: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
+	39, // 16: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
 	0,  // 17: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
-	9,  // 18: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	31, // 19: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	32, // 20: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	33, // 21: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	34, // 22: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	11, // 18: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	33, // 19: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	34, // 20: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	35, // 21: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	36, // 22: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
 	2,  // 23: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	35, // 24: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	37, // 24: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
 	1,  // 25: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	9,  // 26: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	29, // 27: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
-	38, // 28: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	50, // 29: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	11, // 26: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	31, // 27: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	40, // 28: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	52, // 29: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
 	3,  // 30: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	51, // 31: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	51, // 32: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	69, // 33: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	71, // 34: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	63, // 35: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	63, // 36: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	62, // 37: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	62, // 38: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	67, // 39: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	62, // 40: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	64, // 41: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	65, // 42: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	66, // 43: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	68, // 44: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	64, // 45: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	65, // 46: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	70, // 47: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	66, // 48: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	81, // 49: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	68, // 50: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	75, // 51: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	76, // 52: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	77, // 53: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	78, // 54: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
+	53, // 31: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	53, // 32: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	71, // 33: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	73, // 34: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	65, // 35: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	65, // 36: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	64, // 37: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	64, // 38: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	69, // 39: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	64, // 40: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	66, // 41: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	67, // 42: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	68, // 43: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	70, // 44: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	66, // 45: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	67, // 46: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	72, // 47: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	68, // 48: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	83, // 49: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	70, // 50: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	77, // 51: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	78, // 52: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	79, // 53: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	80, // 54: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
 	4,  // 55: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
 	5,  // 56: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
 	7,  // 57: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 58: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	19, // 59: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
-	21, // 60: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	23, // 61: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	25, // 62: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
-	28, // 63: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	40, // 64: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	42, // 65: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	44, // 66: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	48, // 67: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	52, // 68: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	54, // 69: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	56, // 70: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	58, // 71: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	46, // 72: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	60, // 73: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	72, // 74: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 75: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 76: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	12, // 77: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	20, // 78: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
-	22, // 79: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	24, // 80: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	26, // 81: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
-	39, // 82: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	41, // 83: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	43, // 84: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	45, // 85: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	49, // 86: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	53, // 87: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	55, // 88: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	57, // 89: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	59, // 90: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	47, // 91: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	61, // 92: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	73, // 93: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	75, // [75:94] is the sub-list for method output_type
-	56, // [56:75] is the sub-list for method input_type
+	9,  // 58: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
+	12, // 59: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	21, // 60: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
+	23, // 61: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	25, // 62: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	27, // 63: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
+	30, // 64: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	42, // 65: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	44, // 66: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	46, // 67: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	50, // 68: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	54, // 69: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	56, // 70: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	58, // 71: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	60, // 72: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	48, // 73: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	62, // 74: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	74, // 75: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 76: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 77: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	10, // 78: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
+	14, // 79: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	22, // 80: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
+	24, // 81: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	26, // 82: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	28, // 83: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
+	41, // 84: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	43, // 85: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	45, // 86: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	47, // 87: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	51, // 88: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	55, // 89: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	57, // 90: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	59, // 91: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	61, // 92: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	49, // 93: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	63, // 94: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	75, // 95: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	76, // [76:96] is the sub-list for method output_type
+	56, // [56:76] is the sub-list for method input_type
 	56, // [56:56] is the sub-list for extension type_name
 	56, // [56:56] is the sub-list for extension extendee
 	0,  // [0:56] is the sub-list for field type_name
@@ -5808,7 +5905,7 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[25].OneofWrappers = []any{
+	file_agent_proto_msgTypes[27].OneofWrappers = []any{
 		(*Mount_Share)(nil),
 		(*Mount_Scratch)(nil),
 		(*Mount_Tmpfs)(nil),
@@ -5816,8 +5913,8 @@ func file_agent_proto_init() {
 		(*Mount_SandboxFile)(nil),
 		(*Mount_Image)(nil),
 	}
-	file_agent_proto_msgTypes[32].OneofWrappers = []any{}
-	file_agent_proto_msgTypes[69].OneofWrappers = []any{
+	file_agent_proto_msgTypes[34].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[71].OneofWrappers = []any{
 		(*StreamHeader_Stdio)(nil),
 		(*StreamHeader_PortForward)(nil),
 		(*StreamHeader_Share)(nil),
@@ -5829,7 +5926,7 @@ func file_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   77,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -10,6 +10,7 @@ import (
 type AgentService interface {
 	Handshake(context.Context, *HandshakeRequest) (*HandshakeResponse, error)
 	Personalize(context.Context, *PersonalizeRequest) (*PersonalizeResponse, error)
+	Rehearse(context.Context, *RehearseRequest) (*RehearseResponse, error)
 	ConfigureSandbox(context.Context, *ConfigureSandboxRequest) (*ConfigureSandboxResponse, error)
 	SyncPorts(context.Context, *SyncPortsRequest) (*SyncPortsResponse, error)
 	AttachShare(context.Context, *AttachShareRequest) (*AttachShareResponse, error)
@@ -45,6 +46,13 @@ func RegisterAgentService(srv *ttrpc.Server, svc AgentService) {
 					return nil, err
 				}
 				return svc.Personalize(ctx, &req)
+			},
+			"Rehearse": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+				var req RehearseRequest
+				if err := unmarshal(&req); err != nil {
+					return nil, err
+				}
+				return svc.Rehearse(ctx, &req)
 			},
 			"ConfigureSandbox": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 				var req ConfigureSandboxRequest
@@ -190,6 +198,14 @@ func (c *agentClient) Handshake(ctx context.Context, req *HandshakeRequest) (*Ha
 func (c *agentClient) Personalize(ctx context.Context, req *PersonalizeRequest) (*PersonalizeResponse, error) {
 	var resp PersonalizeResponse
 	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "Personalize", req, &resp); err != nil {
+		return nil, err
+	}
+	return &resp, nil
+}
+
+func (c *agentClient) Rehearse(ctx context.Context, req *RehearseRequest) (*RehearseResponse, error) {
+	var resp RehearseResponse
+	if err := c.client.Call(ctx, "paddock.guest.v1.Agent", "Rehearse", req, &resp); err != nil {
 		return nil, err
 	}
 	return &resp, nil

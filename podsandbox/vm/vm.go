@@ -66,6 +66,9 @@ type Info struct {
 	Backend string
 	// Accelerator is what runs guest code: "kvm", "tcg", "hyperv".
 	Accelerator string
+	// Emulated: guest code is translated when it first runs in a VM, which makes
+	// that many times slower than later runs.
+	Emulated bool
 	// Channel is how the agent is reached: "vsock", "virtio-serial", "hvsock".
 	Channel string
 	// Details is for people: why the accelerator was chosen, versions.

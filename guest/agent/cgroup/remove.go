@@ -27,6 +27,24 @@ func Kill(dir string) error {
 	return err
 }
 
+// KillAll returns when no process of the group and those below it is left.
+func KillAll(ctx context.Context, dir string) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if err := Kill(dir); err != nil {
+			return fmt.Errorf("kill the processes of cgroup %s: %w", dir, err)
+		}
+		pids, err := Processes(dir)
+		if err != nil || len(pids) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("cgroup %s: %d processes do not end: %w", dir, len(pids), ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
 // Processes lists the PIDs of the group and those below it.
 func Processes(dir string) ([]int, error) {
 	var pids []int

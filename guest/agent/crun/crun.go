@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +30,10 @@ type Runtime struct {
 	Path   string // of the executable
 	Root   string // crun's state directory
 	Reaper *reaper.Reaper
+	// FixedAddresses has crun run at the same addresses every time, so that an
+	// emulator that translates code by its address does so once. What crun runs has
+	// to be given a personality of its own: see the specification's linux.personality.
+	FixedAddresses bool
 }
 
 // Process says how to start a container's init or a further process.
@@ -109,7 +114,7 @@ func (r *Runtime) run(ctx context.Context, p Process, command string, args []str
 	log := filepath.Join(p.Dir, command+".log")
 	argv := append([]string{"crun", "--root", r.Root, "--cgroup-manager=cgroupfs", "--log", log, "--log-format=json", command}, args...)
 	argv = append(argv, id)
-	proc, err := r.Reaper.Spawn(r.Path, argv, &syscall.ProcAttr{
+	proc, err := r.spawn(argv, &syscall.ProcAttr{
 		Env:   []string{"PATH=" + os.Getenv("PATH")},
 		Files: []uintptr{p.Stdio[0].Fd(), p.Stdio[1].Fd(), p.Stdio[2].Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
@@ -128,6 +133,24 @@ func (r *Runtime) run(ctx context.Context, p Process, command string, args []str
 		return &Error{Command: command, Code: exit.Code, Message: readLog(log)}
 	}
 	return nil
+}
+
+// addrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
+const addrNoRandomize = 0x0040000
+
+// spawn starts crun, from a thread whose personality it inherits.
+func (r *Runtime) spawn(argv []string, attr *syscall.ProcAttr) (*reaper.Process, error) {
+	if !r.FixedAddresses {
+		return r.Reaper.Spawn(r.Path, argv, attr)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	was, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0)
+	if errno != 0 {
+		return nil, fmt.Errorf("personality: %w", errno)
+	}
+	defer unix.RawSyscall(unix.SYS_PERSONALITY, was, 0, 0)
+	return r.Reaper.Spawn(r.Path, argv, attr)
 }
 
 // Error is a failure that crun reported.

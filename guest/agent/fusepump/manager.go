@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Errors tested for with errors.Is.
@@ -106,6 +108,34 @@ func (m *Manager) Unmount(shareID string) error {
 	}
 	if err := p.stop(); err != nil {
 		return fmt.Errorf("unmount share %s from %s: %w", shareID, p.target, err)
+	}
+	return nil
+}
+
+// Sync writes what the kernel keeps of every share back to its host. Nobody uses
+// the shares meanwhile.
+func (m *Manager) Sync() error {
+	m.mu.Lock()
+	var targets []string
+	for _, p := range m.pumps {
+		targets = append(targets, p.target)
+	}
+	m.mu.Unlock()
+	var errs []error
+	for _, target := range targets {
+		errs = append(errs, syncMount(target))
+	}
+	return errors.Join(errs...)
+}
+
+func syncMount(target string) error {
+	fd, err := unix.Open(target, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("write %s back: %w", target, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Syncfs(fd); err != nil {
+		return fmt.Errorf("write %s back: %w", target, err)
 	}
 	return nil
 }

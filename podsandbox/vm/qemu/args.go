@@ -3,6 +3,8 @@ package qemu
 import (
 	"fmt"
 	"strings"
+
+	"github.com/paddock-run/paddock/guest"
 )
 
 const mib = 1 << 20
@@ -173,7 +175,7 @@ func kernelArgs(s shape) string {
 	if s.accel == "tcg" {
 		// KPTI and its like cost most of a system call under TCG, and guard
 		// against nothing there: guest code does not run on the processor.
-		k = append(k, "mitigations=off")
+		k = append(k, "mitigations=off", guest.EmulatedArg)
 		if s.tscKHz > 0 {
 			k = append(k, fmt.Sprintf("tsc_early_khz=%d", s.tscKHz))
 		}

@@ -87,7 +87,7 @@ func (h *Host) chooseMeans(ctx context.Context) error {
 	}
 	// A clone would wake up with its template's vsock address.
 	h.vsock = h.cfg.NoTemplates && canOpen("/dev/vhost-vsock")
-	h.info = vm.Info{Backend: "qemu", Accelerator: h.accel, Channel: "virtio-serial", Details: probe.Reason}
+	h.info = vm.Info{Backend: "qemu", Accelerator: h.accel, Emulated: h.accel == "tcg", Channel: "virtio-serial", Details: probe.Reason}
 	if h.vsock {
 		h.info.Channel = "vsock"
 	}

@@ -29,6 +29,11 @@ func (UnimplementedAgent) Personalize(context.Context, *api.PersonalizeRequest) 
 	return nil, unimplemented("Personalize")
 }
 
+// Rehearse is not implemented.
+func (UnimplementedAgent) Rehearse(context.Context, *api.RehearseRequest) (*api.RehearseResponse, error) {
+	return nil, unimplemented("Rehearse")
+}
+
 // ConfigureSandbox is not implemented.
 func (UnimplementedAgent) ConfigureSandbox(context.Context, *api.ConfigureSandboxRequest) (*api.ConfigureSandboxResponse, error) {
 	return nil, unimplemented("ConfigureSandbox")
