@@ -40,8 +40,28 @@ var rows = append([]row{
 	{"RemovePod", "RemovePod p50", "ms", 50, false},
 	{"idle pod PSS", "idle pod PSS MiB", "MiB", 50, false},
 	{"unpack", "unpack MB/s", "MB/s", 50, true},
+	{CloneRow, "CreatePod, no sandbox ready, p50", "ms", 50, false},
+	{CloneReadyRow, "clone to agent ready p50", "ms", 50, false},
+	{ColdRow, "CreatePod, no template either, p50", "ms", 50, false},
+	{burstRow, "burst pods p50", "ms", 50, false},
+	{burstRow, "burst pods p95", "ms", 95, false},
+	{burstRate, "burst pods/s", "1/s", 50, true},
+	{densePSS, "idle pod PSS MiB, many pods", "MiB", 50, false},
 	{SuiteWall, SuiteWall, "s", 50, false},
 }, critestRows()...)
+
+// Samples of pods that found nothing made ahead. The peer's are its CreatePod.
+const (
+	CloneRow      = "CreatePod clone"
+	CloneReadyRow = "clone to agent ready"
+	ColdRow       = "CreatePod cold"
+)
+
+const (
+	burstRow  = "burst"
+	burstRate = "burst rate"
+	densePSS  = "dense PSS"
+)
 
 // SuiteWall is the row of how long Kubernetes' validation suite takes, in seconds.
 const SuiteWall = "critest -parallel=2 wall time"
@@ -71,6 +91,9 @@ func Compare(paddock, peer *Subject) []Result {
 	var out []Result
 	for _, r := range rows {
 		a, b := paddock.Samples[r.samples], peer.Samples[r.samples]
+		if r.samples == CloneRow || r.samples == ColdRow || r.samples == CloneReadyRow {
+			b = peer.Samples["CreatePod"]
+		}
 		if len(a) == 0 || len(b) == 0 {
 			continue
 		}

@@ -31,6 +31,8 @@ type Options struct {
 	Network *cninet.Network
 	// LogLevel is klog's verbosity.
 	LogLevel int
+	// NoPool has no sandboxes made ahead, NoTemplates has every VM boot.
+	NoPool, NoTemplates bool
 	// CDISpecDirs hold specs of CDI devices, PinnedImages are references to keep. Both may be nil.
 	CDISpecDirs, PinnedImages []string
 }
@@ -85,6 +87,10 @@ func (d *Daemon) NRIPluginDir() string { return filepath.Join(d.opts.Root, "nri"
 func (d *Daemon) NRISocket() string { return filepath.Join(d.opts.State, "nri", "nri.sock") }
 
 func (d *Daemon) writeConfig(guestDir string) error {
+	poolMin, poolMax := 1, 8 // the defaults
+	if d.opts.NoPool {
+		poolMin, poolMax = 0, 0
+	}
 	text := fmt.Sprintf(`root: %q
 state: %q
 socket: %q
@@ -95,6 +101,9 @@ cni:
   binDirs: [%q]
 registry:
   certsDir: %q
+vm:
+  templates: %t
+  pool: {min: %d, max: %d}
 images:
   pinned: %s
 cdi:
@@ -107,6 +116,7 @@ nri:
   requestTimeout: 60s
 `, filepath.Join(d.opts.Root, "data"), d.opts.State, "unix://"+d.opts.Socket, guestDir, d.opts.LogLevel,
 		d.opts.Network.ConfDir, cninet.PluginDir, d.opts.CertsDir,
+		!d.opts.NoTemplates, poolMin, poolMax,
 		yamlList(d.opts.PinnedImages), len(d.opts.CDISpecDirs) > 0, yamlList(d.opts.CDISpecDirs),
 		d.NRIPluginDir(), d.NRIPluginDir()+".conf")
 	return os.WriteFile(d.configFile(), []byte(text), 0o644)
