@@ -62,8 +62,18 @@ func (b *base) prepareNetwork(ctx context.Context) error {
 	})
 }
 
-// make makes the VM and all that is in it. It follows prepareNetwork.
+// make makes the VM and all that is in it, when fewer are being made than there
+// are processors: more at once would all come later, and none sooner. It follows
+// prepareNetwork.
 func (b *base) make(ctx context.Context, cfg vm.Config) error {
+	select {
+	case b.m.making <- struct{}{}:
+		defer func() { <-b.m.making }()
+	case <-ctx.Done():
+		closeEndpoint(b.endpoint)
+		b.endpoint = nil
+		return context.Cause(ctx)
+	}
 	parts, making := errgroup.WithContext(ctx)
 	parts.Go(func() error { return b.machine(making, cfg) })
 	parts.Go(func() error { return b.scratchDisk(making) })

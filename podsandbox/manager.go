@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/paddock-run/paddock/fileshare"
@@ -76,6 +77,7 @@ type Manager struct {
 	cfg        Config
 	deps       Deps
 	pool       *pool
+	making     chan struct{} // a place for each base that may be made at once; see base.make
 	cdi        *cdi.Registry
 	hooks      Hooks
 	store      *store.Store
@@ -120,6 +122,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, names: map[Meta]string{},
 	}
 	m.pool = newPool(m, cfg.Pool)
+	m.making = make(chan struct{}, max(2, runtime.NumCPU()))
 	m.life, m.end = context.WithCancel(context.Background())
 	if err := m.openStore(); err != nil {
 		m.end()
