@@ -67,8 +67,9 @@ conformance: deps build guest critest ## Run Kubernetes' CRI validation suite, s
 	build/bin/conformance $(CONFORMANCEFLAGS)
 
 .PHONY: critest
-critest: deps ## Build the CRI validation suite and the busybox of its images
+critest: deps ## Build the CRI validation suite, and the busybox and web servers of its images
 	hack/busybox.sh build/conformance/busybox
+	hack/webservers.sh build/conformance/web
 	go -C e2e test -c -o ../build/bin/critest sigs.k8s.io/cri-tools/cmd/critest
 	go -C e2e build -o ../build/bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
 
@@ -81,9 +82,10 @@ PEER := -C e2e/peers build -trimpath -ldflags "-s -w"
 
 .PHONY: peers
 peers: ## Build containerd and runc, which benchmarks measure against
+	@hack/install-deps.sh peers
 	@mkdir -p build/bin
 	CGO_ENABLED=0 go $(PEER) -o ../../build/bin/ github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
-	go $(PEER) -o ../../build/bin/runc github.com/opencontainers/runc
+	go $(PEER) -tags seccomp -o ../../build/bin/runc github.com/opencontainers/runc
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a short time (FUZZTIME=10s)

@@ -4,6 +4,7 @@
 #
 #   hack/install-deps.sh            what `make run` and `make test` need
 #   hack/install-deps.sh generate   what `make generate` needs as well
+#   hack/install-deps.sh peers      what `make peers` needs as well
 set -euo pipefail
 
 # Each line: a file that shows the package is there, and the package.
@@ -29,6 +30,9 @@ wanted="
 "
 if [[ ${1:-} == generate ]]; then
 	wanted+="/usr/bin/protoc protobuf-compiler"$'\n'
+fi
+if [[ ${1:-} == peers ]]; then
+	wanted+="/usr/include/seccomp.h libseccomp-dev"$'\n'"/usr/bin/pkg-config pkg-config"$'\n'
 fi
 
 missing=()

@@ -26,12 +26,12 @@ type Environment struct {
 }
 
 // Start brings everything up. Close the environment even when it fails.
-func Start(ctx context.Context, busybox, moduleDir string) (*Environment, error) {
+func Start(ctx context.Context, made, moduleDir string) (*Environment, error) {
 	e := &Environment{}
-	return e, e.start(ctx, busybox, moduleDir)
+	return e, e.start(ctx, made, moduleDir)
 }
 
-func (e *Environment) start(ctx context.Context, busybox, moduleDir string) (err error) {
+func (e *Environment) start(ctx context.Context, made, moduleDir string) (err error) {
 	if e.root, err = os.MkdirTemp("/var/tmp", "pdkconf"); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (e *Environment) start(ctx context.Context, busybox, moduleDir string) (err
 		return err
 	}
 	e.undo = append(e.undo, reg.Close)
-	if err := PushImages(ctx, reg, busybox, moduleDir); err != nil {
+	if err := PushImages(ctx, reg, made, moduleDir); err != nil {
 		return err
 	}
 	certs := filepath.Join(e.root, "certs.d")

@@ -1,37 +1,20 @@
 package conformance
 
 import (
-	"strconv"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/paddock-run/paddock/e2e/images"
 )
 
-// programs are the images that run something.
-func programs(server, setuid []byte) []testImage {
-	tree := func(path string, mode int64, program []byte) images.Tree {
-		return images.Tree{
-			"usr": images.Dir(0o755), "usr/sbin": images.Dir(0o755), "var/run": images.Dir(0o755),
-			path: {Mode: mode, Content: program},
-		}
-	}
-	nginx := tree("usr/sbin/nginx", 0o755, server)
-	nginxAt := func(port int) v1.Config {
-		return v1.Config{
-			Entrypoint: []string{"/usr/sbin/nginx", "-port=" + strconv.Itoa(port)},
-			Cmd:        []string{"-pid=/var/run/nginx.pid", "-title=nginx: master process nginx"},
-			StopSignal: "SIGTERM",
-		}
-	}
+// programs are the images that run something: setuid's program, and the web
+// servers that hack/webservers.sh took from Debian's packages.
+func programs(web webServers, setuid []byte) []testImage {
 	pause := v1.Config{Entrypoint: []string{"/bin/sleep", "1000000"}}
 	return []testImage{
 		{name: e2e + "busybox:1.29-2"},
-		{name: e2e + "nginx:1.14-2", layer: nginx, config: nginxAt(80)},
-		{name: staging + "hostnet-nginx-amd64:latest", layer: nginx, config: nginxAt(12003)},
-		{name: e2e + "httpd:2.4.39-4", layer: tree("usr/sbin/httpd", 0o755, server), config: v1.Config{
-			Entrypoint: []string{"/usr/sbin/httpd", "-port=80", "-log=httpd: resuming normal operations"},
-		}},
+		web.nginxAt(e2e+"nginx:1.14-2", 80),
+		web.nginxAt(staging+"hostnet-nginx-amd64:latest", 12003),
+		web.httpdAt(e2e + "httpd:2.4.39-4"),
 		{name: e2e + "nonewprivs:1.3", layer: images.Tree{"nnp": {Mode: 0o4755, Content: setuid}}, config: v1.Config{Entrypoint: []string{"/nnp"}}},
 		{name: "pause:3.9", config: pause},
 	}

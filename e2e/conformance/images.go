@@ -36,23 +36,24 @@ type testImage struct {
 	config v1.Config
 }
 
-// PushImages makes every image of the suite and pushes it. busybox is a static
-// one with all applets; moduleDir is the folder of e2e/go.mod.
-func PushImages(ctx context.Context, reg *registry.Registry, busybox, moduleDir string) error {
-	base, err := images.BusyboxTree(busybox)
+// PushImages makes every image of the suite and pushes it. made holds what
+// hack/busybox.sh and hack/webservers.sh made: a static busybox with all applets,
+// and web; moduleDir is the folder of e2e/go.mod.
+func PushImages(ctx context.Context, reg *registry.Registry, made, moduleDir string) error {
+	base, err := images.BusyboxTree(filepath.Join(made, "busybox"))
 	if err != nil {
 		return err
 	}
 	base["etc/passwd"], base["etc/group"] = images.File(0o644, passwd), images.File(0o644, group)
-	server, err := images.BuildProgram(moduleDir, "./cmd/testserver")
+	servers, err := readWebServers(filepath.Join(made, "web"))
 	if err != nil {
-		return err
+		return fmt.Errorf("web servers: %w (hack/webservers.sh makes them)", err)
 	}
 	setuid, err := images.BuildProgram(moduleDir, "./cmd/testsetuid")
 	if err != nil {
 		return err
 	}
-	all := append(programs(server, setuid), users()...)
+	all := append(programs(servers, setuid), users()...)
 	for _, t := range append(all, references()...) {
 		index, err := t.build(base)
 		if err != nil {

@@ -53,7 +53,7 @@ func (b *setup) prepareCritest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := conformance.PushImages(ctx, b.reg, busybox, filepath.Join(root, "e2e")); err != nil {
+	if err := conformance.PushImages(ctx, b.reg, filepath.Dir(busybox), filepath.Join(root, "e2e")); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(root, "build", "bench"), 0o755); err != nil {

@@ -39,7 +39,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	out := filepath.Join(root, "build", "conformance")
-	env, err := conformance.Start(ctx, filepath.Join(out, "busybox"), filepath.Join(root, "e2e"))
+	env, err := conformance.Start(ctx, out, filepath.Join(root, "e2e"))
 	defer func() { err = errors.Join(err, env.Close(filepath.Join(out, "paddock.log"))) }()
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/channel"
 	"github.com/paddock-run/paddock/guest/client"
@@ -54,7 +55,7 @@ func Boot(t testing.TB) *Machine {
 		"-M", "q35,smm=off,sata=off,smbus=off,usb=off,vmport=off", "-m", "512M",
 		"-accel", "tcg,tb-size=128", "-cpu", "Nehalem,-spec-ctrl",
 		"-kernel", filepath.Join(image, "vmlinux"), "-initrd", filepath.Join(image, "initrd.img"),
-		"-append", "quiet console=ttyS0 panic=-1 cryptomgr.notests noreplace-smp 8250.nr_uarts=1 mitigations=off",
+		"-append", "quiet console=ttyS0 panic=-1 cryptomgr.notests noreplace-smp 8250.nr_uarts=1 mitigations=off " + guest.EmulatedArg,
 		"-chardev", "file,id=console,path=" + m.Console, "-serial", "chardev:console",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,server=on,wait=off,path=" + sock,
 		"-device", "virtserialport,nr=1,chardev=agent,name=paddock.agent",
@@ -151,9 +152,13 @@ func configured(t testing.TB, conf *api.ConfigureSandboxRequest) (*Machine, *cli
 	entropy := make([]byte, 64)
 	rand.Read(entropy)
 	if _, err := c.Personalize(Context(t), &api.PersonalizeRequest{
-		Entropy: entropy, UnixNanos: time.Now().UnixNano(), MachineId: strings.Repeat("0a", 16),
+		Entropy: entropy, UnixNanos: time.Now().UnixNano(), MachineId: strings.Repeat("0a", 16), Scratch: conf.Scratch,
 	}); err != nil {
 		t.Fatal(err)
+	}
+	rehearsal := &api.RehearseRequest{Mac: conf.Network.Interfaces[0].Mac, Spec: Spec("/bin/true")}
+	if _, err := c.Rehearse(Context(t), rehearsal); err != nil {
+		t.Fatalf("rehearse: %v", err)
 	}
 	if _, err := c.ConfigureSandbox(Context(t), conf); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,12 @@ import (
 func TestAgent(t *testing.T) {
 	m, c := Pod(t)
 	before := leftovers(t, c)
+	if strings.Contains(before, "rehearsal") {
+		t.Errorf("the rehearsal left something:\n%s", before)
+	}
+	if _, err := c.Rehearse(Context(t), &api.RehearseRequest{Spec: Spec("/bin/true")}); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("rehearse in a pod: %v, want FailedPrecondition", err)
+	}
 	for _, tt := range []struct {
 		name string
 		test func(*testing.T, *Machine, *client.Client)
@@ -81,6 +87,9 @@ func testRun(t *testing.T, _ *Machine, c *client.Client) {
 	out, errs, exit := Run(t, c, Request("c1", "cat /etc/layer; hostname; echo err >&2; sysctl -n net.core.somaxconn; exit 7"))
 	if out != "top\npod\n777\n" || errs != "err\n" || exit.Code != 7 || exit.Signal != 0 {
 		t.Fatalf("stdout %q, stderr %q, exit %v", out, errs, exit)
+	}
+	if out, errs, _ := Run(t, c, Request("personality", "cat /proc/self/personality")); out != "00000000\n" {
+		t.Errorf("the container's process has the OCI runtime's personality: %q, %q", out, errs)
 	}
 	req := Request("ro", "touch /x 2>/dev/null && echo wrote; touch /tmp/x")
 	req.ReadOnlyRootfs = true
