@@ -141,12 +141,18 @@ func (m *Manager) stopSandbox(ctx context.Context, s *sandbox) error {
 // plugins take as long as the guest does.
 func (m *Manager) takeApart(ctx context.Context, s *sandbox) error {
 	network := make(chan error, 1)
-	go func() { network <- m.deps.Network.Teardown(ctx, s.id) }()
+	go func() {
+		err := m.deps.Network.Teardown(ctx, s.id)
+		if err != nil {
+			err = fmt.Errorf("network: %w", err)
+		}
+		network <- err
+	}()
 	err := m.powerOff(ctx, s)
 	if err := errors.Join(err, <-network); err != nil {
 		return err
 	}
-	return m.dismantle(ctx, s.id)
+	return m.dismantleRest(ctx, s.id)
 }
 
 // killContainers ends what runs, so that exit codes and last lines are true. What does not end in time ends with the VM.
@@ -193,11 +199,16 @@ func (m *Manager) powerOff(ctx context.Context, s *sandbox) error {
 
 // dismantle removes what of a sandbox is on the host beside its VM. It needs only the id.
 func (m *Manager) dismantle(ctx context.Context, id string) error {
-	if err := m.deps.Shares.Stop(ctx, id); err != nil {
-		return fmt.Errorf("share server: %w", err)
-	}
 	if err := m.deps.Network.Teardown(ctx, id); err != nil {
 		return fmt.Errorf("network: %w", err)
+	}
+	return m.dismantleRest(ctx, id)
+}
+
+// dismantleRest is dismantle without the network.
+func (m *Manager) dismantleRest(ctx context.Context, id string) error {
+	if err := m.deps.Shares.Stop(ctx, id); err != nil {
+		return fmt.Errorf("share server: %w", err)
 	}
 	if err := os.RemoveAll(m.sandboxDir(id)); err != nil {
 		return fmt.Errorf("sandbox folder: %w", err)
