@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,7 +51,10 @@ var rows = append([]row{
 	{SuiteWall, SuiteWall, "s", 50, false},
 }, critestRows()...)
 
-// Samples of pods that found nothing made ahead. The peer's are its CreatePod.
+// peerSamples are the peer's for rows of which it has none of that name.
+var peerSamples = map[string]string{CloneRow: "CreatePod", CloneReadyRow: "CreatePod", ColdRow: "CreatePod"}
+
+// Samples of pods that found nothing made ahead.
 const (
 	CloneRow      = "CreatePod clone"
 	CloneReadyRow = "clone to agent ready"
@@ -90,10 +94,7 @@ func critestRows() []row {
 func Compare(paddock, peer *Subject) []Result {
 	var out []Result
 	for _, r := range rows {
-		a, b := paddock.Samples[r.samples], peer.Samples[r.samples]
-		if r.samples == CloneRow || r.samples == ColdRow || r.samples == CloneReadyRow {
-			b = peer.Samples["CreatePod"]
-		}
+		a, b := paddock.Samples[r.samples], peer.Samples[cmp.Or(peerSamples[r.samples], r.samples)]
 		if len(a) == 0 || len(b) == 0 {
 			continue
 		}
