@@ -86,6 +86,7 @@ peers: ## Build containerd and runc, which benchmarks measure against
 	@mkdir -p build/bin
 	CGO_ENABLED=0 go $(PEER) -o ../../build/bin/ github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
 	go $(PEER) -tags seccomp -o ../../build/bin/runc github.com/opencontainers/runc
+	gcc -Os -static -s -Wall -o build/bin/pause e2e/images/pause/pause.c
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a short time (FUZZTIME=10s)

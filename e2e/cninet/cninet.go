@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 )
 
 // PluginDir is where Debian's containernetworking-plugins puts them.
@@ -84,8 +85,18 @@ func (n *Network) Remove() error {
 	return nil
 }
 
-// freeOctet finds a third octet of 10.213.0.0/16 that no interface has.
+// given are the octets of this process's networks: a network has no bridge, by
+// which others would see it, until its first pod.
+var (
+	givenLock sync.Mutex
+	given     = map[byte]bool{}
+)
+
+// freeOctet finds a third octet of 10.213.0.0/16 that no interface has and no
+// other network of this process.
 func freeOctet() (int, error) {
+	givenLock.Lock()
+	defer givenLock.Unlock()
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return 0, err
@@ -100,7 +111,8 @@ func freeOctet() (int, error) {
 	}
 	start := os.Getpid() % 250
 	for i := range 250 {
-		if o := 1 + (start+i)%250; !used[byte(o)] {
+		if o := 1 + (start+i)%250; !used[byte(o)] && !given[byte(o)] {
+			given[byte(o)] = true
 			return o, nil
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -64,11 +63,16 @@ func (s Suite) critest(ctx context.Context, log *os.File, args ...string) (*Repo
 	cmd.WaitDelay = time.Minute
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.TempDir, log, log
 	cmd.Env = append(os.Environ(), "TMPDIR="+s.TempDir, "PATH="+s.GinkgoDir+":"+os.Getenv("PATH"))
-	// The suite leaves System V segments: they go with its namespace.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWIPC}
+	segments, err := sharedMemory()
+	if err != nil {
+		return nil, err
+	}
 	start := time.Now()
-	err := cmd.Run()
+	err = cmd.Run()
 	wall := time.Since(start)
+	if err := segments.removeOthers(); err != nil {
+		return nil, err
+	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return nil, err
 	}

@@ -133,11 +133,11 @@ func filler(r *rand.Rand, layer, bytes int) Tree {
 	return t
 }
 
-// Pause is what containerd keeps running in each sandbox.
-func Pause() (v1.Image, error) {
-	base, err := busyboxTree()
+// Pause is what containerd keeps running in each sandbox: the program, made from pause/pause.c.
+func Pause(program string) (v1.Image, error) {
+	content, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err
 	}
-	return Image("amd64", v1.Config{Entrypoint: []string{"/bin/sleep", "1000000"}, Env: []string{"PATH=/bin"}}, base)
+	return Image("amd64", v1.Config{Entrypoint: []string{"/pause"}}, Tree{"pause": File(0o755, string(content))})
 }

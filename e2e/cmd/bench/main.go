@@ -61,6 +61,10 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	// A user namespace's root passes through here to a container's files.
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	b := &setup{dir: dir}
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.start(ctx); err != nil {
@@ -185,7 +189,11 @@ func (b *setup) startPeer(ctx context.Context, certs string) error {
 		return err
 	}
 	b.onClose(net.Remove)
-	pause, err := images.Pause()
+	program, err := checkout.Built("bin/pause", "peers")
+	if err != nil {
+		return err
+	}
+	pause, err := images.Pause(program)
 	if err != nil {
 		return err
 	}
