@@ -46,7 +46,11 @@ func run() error {
 		return err
 	}
 	emulated := slices.Contains(strings.Fields(string(cmdline)), guest.EmulatedArg)
-	return agent.New(reaper.Start(), emulated).Listen(context.Background())
+	a, err := agent.New(reaper.Start(), emulated)
+	if err != nil {
+		return err
+	}
+	return a.Listen(context.Background())
 }
 
 // modprobe is called by the kernel as: modprobe -q -- <name or alias>.

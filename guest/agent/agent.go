@@ -30,16 +30,23 @@ type Agent struct {
 
 var _ api.AgentService = (*Agent)(nil)
 
+// runtimeProgram is the OCI runtime of the guest image.
+const runtimeProgram = "/usr/bin/crun"
+
 // New makes the agent of a VM without a pod. emulated: the machine's processor is
 // a program that translates code.
-func New(r *reaper.Reaper, emulated bool) *Agent {
+func New(r *reaper.Reaper, emulated bool) (*Agent, error) {
+	program, err := crun.Seal(runtimeProgram)
+	if err != nil {
+		return nil, err
+	}
 	return &Agent{
 		reaper:     r,
-		runtime:    &crun.Runtime{Path: "/usr/bin/crun", Root: "/run/crun", Reaper: r, FixedAddresses: emulated},
+		runtime:    &crun.Runtime{Program: program, Root: "/run/crun", Reaper: r, FixedAddresses: emulated},
 		disks:      disk.NewTable("/l"),
 		mounts:     newMountWatch(),
 		exports:    newMountExports(),
 		containers: map[string]*container{},
 		attached:   map[string]bool{},
-	}
+	}, nil
 }

@@ -33,10 +33,8 @@ func enterMovableRoot() error {
 	return unix.Chdir("/")
 }
 
-// sealPrograms makes /usr read-only. It guards the OCI runtime's program from
-// a container that gets hold of it through /proc/self/exe, and the runtime, which
-// sees that, need not make a sealed copy of itself and start over in every call:
-// that halves its cost.
+// sealPrograms makes /usr read-only: it guards the programs there from a container
+// that gets hold of one through /proc/self/exe.
 func sealPrograms() error {
 	if err := unix.Mount("/usr", "/usr", "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind /usr: %w", err)

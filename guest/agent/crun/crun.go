@@ -27,9 +27,9 @@ const maxLog = 64 << 10
 
 // Runtime runs crun.
 type Runtime struct {
-	Path   string // of the executable
-	Root   string // crun's state directory
-	Reaper *reaper.Reaper
+	Program *Sealed
+	Root    string // crun's state directory
+	Reaper  *reaper.Reaper
 	// FixedAddresses has crun run at the same addresses every time, so that an
 	// emulator that translates code by its address does so once. What crun runs has
 	// to be given a personality of its own: see the specification's linux.personality.
@@ -141,7 +141,7 @@ const addrNoRandomize = 0x0040000
 // spawn starts crun, from a thread whose personality it inherits.
 func (r *Runtime) spawn(argv []string, attr *syscall.ProcAttr) (*reaper.Process, error) {
 	if !r.FixedAddresses {
-		return r.Reaper.Spawn(r.Path, argv, attr)
+		return r.Reaper.Spawn(r.Program.path(), argv, attr)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -150,7 +150,7 @@ func (r *Runtime) spawn(argv []string, attr *syscall.ProcAttr) (*reaper.Process,
 		return nil, fmt.Errorf("personality: %w", errno)
 	}
 	defer unix.RawSyscall(unix.SYS_PERSONALITY, was, 0, 0)
-	return r.Reaper.Spawn(r.Path, argv, attr)
+	return r.Reaper.Spawn(r.Program.path(), argv, attr)
 }
 
 // Error is a failure that crun reported.
