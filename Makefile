@@ -33,8 +33,11 @@ build/paddock-agent:
 	@mkdir -p build
 	$(GUEST) -o $@ ./cmd/paddock-agent
 
+build/crun: hack/crun.sh
+	hack/crun.sh $@
+
 .PHONY: guest
-guest: build/paddock-agent ## Build the guest image: build/guest
+guest: build/paddock-agent build/crun ## Build the guest image: build/guest
 	go run ./guest/image/mkguest
 
 .PHONY: generate
@@ -82,7 +85,7 @@ PEER := -C e2e/peers build -trimpath -ldflags "-s -w"
 
 .PHONY: peers
 peers: ## Build containerd and runc, which benchmarks measure against
-	@hack/install-deps.sh peers
+	@hack/install-deps.sh
 	@mkdir -p build/bin
 	CGO_ENABLED=0 go $(PEER) -o ../../build/bin/ github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
 	go $(PEER) -tags seccomp -o ../../build/bin/runc github.com/opencontainers/runc

@@ -4,7 +4,6 @@
 #
 #   hack/install-deps.sh            what `make run` and `make test` need
 #   hack/install-deps.sh generate   what `make generate` needs as well
-#   hack/install-deps.sh peers      what `make peers` needs as well
 set -euo pipefail
 
 # Each line: a file that shows the package is there, and the package.
@@ -17,8 +16,13 @@ wanted="
 /usr/sbin/iptables iptables
 /usr/sbin/nft nftables
 /usr/sbin/mke2fs e2fsprogs
-/usr/bin/crun crun
 /usr/bin/gcc gcc
+/usr/bin/patch patch
+/usr/bin/python3 python3
+/usr/bin/pkg-config pkg-config
+/usr/include/seccomp.h libseccomp-dev
+/usr/include/sys/capability.h libcap-dev
+/usr/include/yajl libyajl-dev
 /usr/include/stdlib.h libc6-dev
 /usr/bin/git git
 /usr/bin/make make
@@ -30,9 +34,6 @@ wanted="
 "
 if [[ ${1:-} == generate ]]; then
 	wanted+="/usr/bin/protoc protobuf-compiler"$'\n'
-fi
-if [[ ${1:-} == peers ]]; then
-	wanted+="/usr/include/seccomp.h libseccomp-dev"$'\n'"/usr/bin/pkg-config pkg-config"$'\n'
 fi
 
 missing=()

@@ -28,6 +28,7 @@ type Options struct {
 	Out    string    // directory for the results
 	Cache  string    // directory for downloads, kept between builds
 	Agent  string    // the agent's program, static, for the guest
+	Crun   string    // the OCI runtime, static
 	Mirror string    // base URL of the Debian archives, e.g. http://deb.debian.org
 	Log    io.Writer // progress, for people
 }
@@ -36,6 +37,7 @@ type Options struct {
 type Manifest struct {
 	Packages []Package `json:"packages"`
 	Agent    string    `json:"agentSHA256"`
+	Crun     string    `json:"crunSHA256"`
 	Kernel   string    `json:"kernelRelease"`
 	Files    []File    `json:"files"`
 }
@@ -72,6 +74,9 @@ func Build(ctx context.Context, o Options) (Manifest, error) {
 	if m.Agent, err = sha256File(o.Agent); err != nil {
 		return m, fmt.Errorf("agent (build it with `make build/paddock-agent`): %w", err)
 	}
+	if m.Crun, err = sha256File(o.Crun); err != nil {
+		return m, fmt.Errorf("OCI runtime (build it with `make build/crun`): %w", err)
+	}
 	root, err := os.MkdirTemp(o.Cache, "root-")
 	if err != nil {
 		return m, err
@@ -100,7 +105,7 @@ func assemble(m *Manifest, root string, o Options) error {
 		return fmt.Errorf("kernel %s: %w", set.release, err)
 	}
 	var initrd bytes.Buffer
-	if err := writeInitrd(&initrd, root, o.Agent); err != nil {
+	if err := writeInitrd(&initrd, root, o); err != nil {
 		return err
 	}
 	for name, data := range map[string][]byte{KernelFile: bzImage, ELFKernelFile: vmlinux, InitrdFile: initrd.Bytes()} {

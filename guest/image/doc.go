@@ -1,18 +1,18 @@
 // Package image builds what a utility VM boots: a kernel and an initrd.
 //
-// Inputs are Debian packages (the cloud kernel, which carries both the virtio
-// and the Hyper-V drivers, and crun with the libraries it needs) and Paddock's
-// own agent. Packages are downloaded and unpacked, never installed. The same
+// Inputs are a Debian package (the cloud kernel, which carries both the virtio
+// and the Hyper-V drivers), crun (Debian's source, built by hack/crun.sh) and Paddock's
+// own agent. The package is downloaded and unpacked, never installed. The same
 // inputs give the same bytes: the archive is sorted, times and owners are
 // zero, inode numbers count up, and compression runs on one thread.
 //
-//	packages (apt)  ──▶ files ──┬─▶ vmlinuz, vmlinux (the ELF inside it, for PVH boot)
-//	paddock-agent   ────────────┴─▶ initrd.img (cpio, zstd) ──▶ manifest.json
+//	package (apt)        ──▶ files ──┬─▶ vmlinuz, vmlinux (the ELF inside it, for PVH boot)
+//	paddock-agent, crun  ────────────┴─▶ initrd.img (cpio, zstd) ──▶ manifest.json
 //
 // In the initrd:
 //
 //	/init                       the agent
-//	/usr/bin/crun               the OCI runtime, with its libraries and ld.so
+//	/usr/bin/crun               the OCI runtime
 //	/usr/sbin/modprobe          a link to the agent, which the kernel calls to load a module on demand
 //	/lib/modules/<release>/...  the modules of modules.go and what they depend on
 //	/etc/paddock/modules        paths to load at boot on every hypervisor, in order

@@ -13,17 +13,17 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// writeInitrd assembles the archive from the unpacked packages in root and the
-// agent's program, and writes it compressed.
-func writeInitrd(w io.Writer, root, agent string) error {
+// writeInitrd assembles the archive from the unpacked package in root and the
+// two programs, and writes it compressed.
+func writeInitrd(w io.Writer, root string, o Options) error {
 	a := newArchive()
 	addSkeleton(a)
-	if err := addFile(a, "/init", 0o755, agent); err != nil {
+	if err := addFile(a, "/init", 0o755, o.Agent); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
 	a.symlink("/usr/sbin/modprobe", "/init")
-	if err := addRuntime(a, root); err != nil {
-		return err
+	if err := addFile(a, "/usr/bin/crun", 0o755, o.Crun); err != nil {
+		return fmt.Errorf("OCI runtime: %w", err)
 	}
 	if err := addModules(a, root); err != nil {
 		return err
@@ -33,12 +33,12 @@ func writeInitrd(w io.Writer, root, agent string) error {
 
 // addSkeleton adds mount points and the nodes needed before /dev is mounted.
 func addSkeleton(a *archive) {
-	for _, d := range []string{"dev", "proc", "sys", "run", "etc", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "var/lib", "mnt"} {
+	for _, d := range []string{"dev", "proc", "sys", "run", "etc", "usr/bin", "usr/sbin", "usr/lib", "var/lib", "mnt"} {
 		a.dir(d, 0o755)
 	}
 	a.dir("root", 0o700)
 	a.dir("tmp", 0o1777)
-	for _, l := range []string{"bin", "sbin", "lib", "lib64"} {
+	for _, l := range []string{"bin", "sbin", "lib"} {
 		a.symlink(l, "usr/"+l)
 	}
 	a.symlink("var/run", "/run")
@@ -47,27 +47,6 @@ func addSkeleton(a *archive) {
 	a.char("dev/kmsg", 0o600, 1, 11)
 	a.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/sbin/nologin\n"))
 	a.file("etc/group", 0o644, []byte("root:x:0:\n"))
-}
-
-// addRuntime adds crun and all that it loads.
-func addRuntime(a *archive, root string) error {
-	const crun = "usr/bin/crun"
-	needs, err := neededBy(root, crun)
-	if err != nil {
-		return err
-	}
-	if err := addFile(a, crun, 0o755, filepath.Join(root, crun)); err != nil {
-		return err
-	}
-	if err := addFile(a, "usr"+needs.interpreter, 0o755, needs.loader); err != nil {
-		return err
-	}
-	for _, l := range needs.libraries {
-		if err := addFile(a, path.Join("usr/lib/x86_64-linux-gnu", l.soname), 0o644, l.path); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // addModules adds the kernel's modules and the lists by which the agent loads them.

@@ -15,11 +15,10 @@ import (
 	"time"
 )
 
-// Names of the packages the guest is made of.
+// Names of the package the guest's kernel comes from.
 const (
 	kernelMetaPackage = "linux-image-cloud-amd64"
 	kernelPrefix      = "linux-image-6."
-	runtimePackage    = "crun"
 )
 
 // listsMaxAge is how old the package lists may be before they are fetched again.
@@ -129,7 +128,7 @@ func (a *apt) kernelPackage(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("%s depends on no package %s*", kernelMetaPackage, kernelPrefix)
 }
 
-// fetch downloads the kernel, and crun with all it depends on, and returns them sorted by name.
+// fetch downloads the kernel.
 func (a *apt) fetch(ctx context.Context) ([]Package, error) {
 	if err := a.update(ctx); err != nil {
 		return nil, err
@@ -138,19 +137,13 @@ func (a *apt) fetch(ctx context.Context) ([]Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, args := range [][]string{
-		{"download", kernel},
-		{"-y", "--download-only", "install", runtimePackage},
-	} {
-		files, err := a.fileNames(ctx, args)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, files...)
-		if _, err := a.run(ctx, "apt-get", append([]string{"-qq"}, args...)...); err != nil {
-			return nil, err
-		}
+	args := []string{"download", kernel}
+	names, err := a.fileNames(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.run(ctx, "apt-get", append([]string{"-qq"}, args...)...); err != nil {
+		return nil, err
 	}
 	return a.describe(ctx, names)
 }

@@ -17,6 +17,7 @@ func main() {
 	flag.StringVar(&o.Out, "out", "build/guest", "directory for the results")
 	flag.StringVar(&o.Cache, "cache", ".cache/guest", "directory for downloads")
 	flag.StringVar(&o.Agent, "agent", "build/paddock-agent", "the agent's program")
+	flag.StringVar(&o.Crun, "crun", "build/crun", "the OCI runtime's program")
 	flag.StringVar(&o.Mirror, "mirror", "http://deb.debian.org", "base URL of the Debian archives")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
