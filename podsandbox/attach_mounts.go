@@ -210,6 +210,16 @@ func (k *containerMake) addImageVolumes() {
 
 // addSandboxFiles mounts the pod's own files where the container has no others.
 func (k *containerMake) addSandboxFiles() {
+	for _, f := range sandboxFiles(k.cfg.Security.ReadOnlyRootfs) {
+		if !k.mounted(f.Destination) {
+			k.mounts = append(k.mounts, f)
+		}
+	}
+}
+
+// sandboxFiles are the mounts of the pod's own files.
+func sandboxFiles(readOnly bool) []*guestapi.Mount {
+	var all []*guestapi.Mount
 	for _, f := range []struct {
 		path string
 		file guestapi.SandboxFile
@@ -219,13 +229,12 @@ func (k *containerMake) addSandboxFiles() {
 		{"/etc/resolv.conf", guestapi.SandboxFile_SANDBOX_FILE_RESOLV_CONF},
 		{"/dev/shm", guestapi.SandboxFile_SANDBOX_FILE_SHM},
 	} {
-		if k.mounted(f.path) {
-			continue
-		}
-		readOnly := k.cfg.Security.ReadOnlyRootfs && f.file != guestapi.SandboxFile_SANDBOX_FILE_SHM
-		k.mounts = append(k.mounts, &guestapi.Mount{Destination: f.path, ReadOnly: readOnly,
-			Source: &guestapi.Mount_SandboxFile{SandboxFile: f.file}})
+		all = append(all, &guestapi.Mount{
+			Destination: f.path, ReadOnly: readOnly && f.file != guestapi.SandboxFile_SANDBOX_FILE_SHM,
+			Source: &guestapi.Mount_SandboxFile{SandboxFile: f.file},
+		})
 	}
+	return all
 }
 
 func (k *containerMake) mounted(destination string) bool {

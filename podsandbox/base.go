@@ -3,7 +3,6 @@ package podsandbox
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
-	"github.com/paddock-run/paddock/podsandbox/ocispec"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
@@ -141,34 +139,6 @@ func (b *base) personalize(ctx context.Context) error {
 		_, err := conn.Personalize(ctx, &guestapi.PersonalizeRequest{
 			Entropy: entropy, UnixNanos: time.Now().UnixNano(), MachineId: b.s.id[:32], Scratch: guestDisk(b.scratch),
 		})
-		return fromAgent(err)
-	})
-}
-
-// usualContainer is like those that kubelet asks for.
-var usualContainer = ocispec.Container{
-	ID: "rehearsal", Command: []string{"true"}, NoNewPrivs: true,
-	MaskedPaths: []string{"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-		"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"},
-	ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
-	Resources:     ocispec.Resources{CPUShares: 102, CPUPeriod: 100000, CPUQuota: 50000, MemoryLimit: 128 << 20, OOMScoreAdj: 999},
-}
-
-// rehearse has an emulated guest's code translated before the pod waits for it.
-func (b *base) rehearse(ctx context.Context) error {
-	if !b.m.deps.VMs.Info().Emulated {
-		return nil
-	}
-	spec, err := ocispec.Generate(usualContainer)
-	if err != nil {
-		return err
-	}
-	raw, err := json.Marshal(spec)
-	if err != nil {
-		return err
-	}
-	return b.s.agent.retry(ctx, func(conn *agentConn) error {
-		_, err := conn.Rehearse(ctx, &guestapi.RehearseRequest{Mac: b.s.vm.BornMAC(), Spec: raw})
 		return fromAgent(err)
 	})
 }

@@ -78,6 +78,7 @@ type Manager struct {
 	deps       Deps
 	pool       *pool
 	making     chan struct{} // a place for each base that may be made at once; see base.make
+	rehearsal  opLock        // held while the layer to rehearse with is made
 	cdi        *cdi.Registry
 	hooks      Hooks
 	store      *store.Store
@@ -118,7 +119,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
 		}
 	}
 	m := &Manager{
-		cfg: cfg, deps: deps, cdi: cdi.New(cfg.CDISpecDirs), hooks: deps.Hooks, events: newHub(),
+		cfg: cfg, deps: deps, rehearsal: newOpLock(), cdi: cdi.New(cfg.CDISpecDirs), hooks: deps.Hooks, events: newHub(),
 		sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, names: map[Meta]string{},
 	}
 	m.pool = newPool(m, cfg.Pool)

@@ -28,7 +28,10 @@ const rehearseTime = 20 * time.Second
 // Rehearse makes, runs and removes a container of the guest's own files, and
 // configures the network and takes that back.
 func (a *Agent) Rehearse(ctx context.Context, req *api.RehearseRequest) (*api.RehearseResponse, error) {
-	spec, err := parseSpec(req.Spec)
+	if req.Container == nil || req.Container.Id != rehearsal {
+		return nil, invalid("rehearse: want a container with the id %q", rehearsal)
+	}
+	spec, err := checkCreate(req.Container)
 	if err != nil {
 		return nil, err
 	}
@@ -49,14 +52,31 @@ func (a *Agent) Rehearse(ctx context.Context, req *api.RehearseRequest) (*api.Re
 			return nil, fmt.Errorf("rehearse the network: %w", err)
 		}
 	}
-	if err := a.rehearseContainer(ctx, spec); err != nil {
+	if err := a.rehearsePod(ctx, spec, req.Container); err != nil {
 		return nil, fmt.Errorf("rehearse a container: %w", err)
 	}
 	return &api.RehearseResponse{}, nil
 }
 
-func (a *Agent) rehearseContainer(ctx context.Context, spec *specs.Spec) (err error) {
-	c := &container{id: rehearsal, mode: api.PIDMode_PID_MODE_CONTAINER, execs: map[string]*process{}, created: make(chan struct{})}
+// rehearsePod gives the container the files of a pod, which are gone afterwards.
+func (a *Agent) rehearsePod(ctx context.Context, spec *specs.Spec, req *api.CreateContainerRequest) (err error) {
+	defer func() {
+		if undoErr := removeSandboxFiles(); err == nil {
+			err = undoErr
+		}
+	}()
+	pod := &api.ConfigureSandboxRequest{Hostname: rehearsal, Dns: &api.DNS{Servers: []string{"192.0.2.1"}, Searches: []string{"svc.cluster.local"}}}
+	if err := writeSandboxFiles(pod, 0); err != nil {
+		return err
+	}
+	if err := mountShm(0, 0); err != nil {
+		return err
+	}
+	return a.rehearseContainer(ctx, spec, req)
+}
+
+func (a *Agent) rehearseContainer(ctx context.Context, spec *specs.Spec, req *api.CreateContainerRequest) (err error) {
+	c := &container{id: rehearsal, mode: req.PidMode, execs: map[string]*process{}, created: make(chan struct{})}
 	if err := a.reserve(c); err != nil {
 		return err
 	}
@@ -66,11 +86,15 @@ func (a *Agent) rehearseContainer(ctx context.Context, spec *specs.Spec) (err er
 			err = removeErr
 		}
 	}()
-	// In the place of an image's layers, what the guest itself is made of.
-	if err := c.mountWritable([]string{"/"}); err != nil {
+	lowers, err := a.mountLayers(ctx, c, req.Layers)
+	if err != nil {
 		return err
 	}
-	if err := a.createIn(ctx, c, spec, &api.CreateContainerRequest{Id: c.id, PidMode: c.mode}); err != nil {
+	// In the place of an image's programs, what the guest itself is made of.
+	if err := c.mountWritable(append(lowers, "/")); err != nil {
+		return err
+	}
+	if err := a.createIn(ctx, c, spec, req); err != nil {
 		return err
 	}
 	if err := a.rehearseExec(ctx, c, spec.Process); err != nil {

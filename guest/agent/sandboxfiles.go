@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/paddock-run/paddock/guest/api"
 )
 
@@ -38,6 +40,17 @@ func writeSandboxFiles(req *api.ConfigureSandboxRequest, owner int) error {
 		}
 	}
 	return nil
+}
+
+// removeSandboxFiles undoes writeSandboxFiles and mountShm.
+func removeSandboxFiles() error {
+	shm := filepath.Join(sandboxDir, sandboxFiles[api.SandboxFile_SANDBOX_FILE_SHM])
+	if isMountPoint(shm) {
+		if err := unix.Unmount(shm, 0); err != nil {
+			return fmt.Errorf("unmount %s: %w", shm, err)
+		}
+	}
+	return os.RemoveAll(sandboxDir)
 }
 
 func hostsFile(req *api.ConfigureSandboxRequest) string {

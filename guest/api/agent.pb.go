@@ -526,9 +526,9 @@ func (*PersonalizeResponse) Descriptor() ([]byte, []int) {
 }
 
 type RehearseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Mac           []byte                 `protobuf:"bytes,1,opt,name=mac,proto3" json:"mac,omitempty"`   // of the interface that the VM was born with; empty: none
-	Spec          []byte                 `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"` // as CreateContainer's, of a usual container; its process's arguments do not matter
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Mac           []byte                  `protobuf:"bytes,1,opt,name=mac,proto3" json:"mac,omitempty"`             // of the interface that the VM was born with; empty: none
+	Container     *CreateContainerRequest `protobuf:"bytes,2,opt,name=container,proto3" json:"container,omitempty"` // a usual one; its process's arguments do not matter
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -570,9 +570,9 @@ func (x *RehearseRequest) GetMac() []byte {
 	return nil
 }
 
-func (x *RehearseRequest) GetSpec() []byte {
+func (x *RehearseRequest) GetContainer() *CreateContainerRequest {
 	if x != nil {
-		return x.Spec
+		return x.Container
 	}
 	return nil
 }
@@ -5275,10 +5275,10 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"machine_id\x18\x03 \x01(\tR\tmachineId\x127\n" +
 	"\ascratch\x18\x04 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\ascratch\"\x15\n" +
-	"\x13PersonalizeResponse\"7\n" +
+	"\x13PersonalizeResponse\"k\n" +
 	"\x0fRehearseRequest\x12\x10\n" +
-	"\x03mac\x18\x01 \x01(\fR\x03mac\x12\x12\n" +
-	"\x04spec\x18\x02 \x01(\fR\x04spec\"\x12\n" +
+	"\x03mac\x18\x01 \x01(\fR\x03mac\x12F\n" +
+	"\tcontainer\x18\x02 \x01(\v2(.paddock.guest.v1.CreateContainerRequestR\tcontainer\"\x12\n" +
 	"\x10RehearseResponse\"?\n" +
 	"\vDiskAddress\x12\x1e\n" +
 	"\n" +
@@ -5798,106 +5798,107 @@ var file_agent_proto_goTypes = []any{
 }
 var file_agent_proto_depIdxs = []int32{
 	11, // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	15, // 1: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	82, // 2: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	11, // 3: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	16, // 4: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
-	19, // 5: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
-	13, // 6: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
-	17, // 7: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
-	18, // 8: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
-	20, // 9: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
-	20, // 10: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
-	20, // 11: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
-	20, // 12: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
-	29, // 13: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
-	31, // 14: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
-	32, // 15: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	39, // 16: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
-	0,  // 17: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
-	11, // 18: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	33, // 19: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	34, // 20: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	35, // 21: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	36, // 22: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
-	2,  // 23: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	37, // 24: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
-	1,  // 25: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	11, // 26: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	31, // 27: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
-	40, // 28: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	52, // 29: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	3,  // 30: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	53, // 31: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	53, // 32: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	71, // 33: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	73, // 34: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	65, // 35: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	65, // 36: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	64, // 37: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	64, // 38: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	69, // 39: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	64, // 40: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	66, // 41: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	67, // 42: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	68, // 43: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	70, // 44: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	66, // 45: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	67, // 46: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	72, // 47: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	68, // 48: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	83, // 49: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	70, // 50: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	77, // 51: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	78, // 52: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	79, // 53: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	80, // 54: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
-	4,  // 55: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 56: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 57: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	9,  // 58: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
-	12, // 59: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	21, // 60: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
-	23, // 61: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	25, // 62: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	27, // 63: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
-	30, // 64: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	42, // 65: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	44, // 66: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	46, // 67: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	50, // 68: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	54, // 69: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	56, // 70: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	58, // 71: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	60, // 72: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	48, // 73: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	62, // 74: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	74, // 75: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 76: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 77: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	10, // 78: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
-	14, // 79: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	22, // 80: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
-	24, // 81: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	26, // 82: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	28, // 83: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
-	41, // 84: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	43, // 85: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	45, // 86: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	47, // 87: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	51, // 88: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	55, // 89: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	57, // 90: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	59, // 91: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	61, // 92: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	49, // 93: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	63, // 94: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	75, // 95: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	76, // [76:96] is the sub-list for method output_type
-	56, // [56:76] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	30, // 1: paddock.guest.v1.RehearseRequest.container:type_name -> paddock.guest.v1.CreateContainerRequest
+	15, // 2: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
+	82, // 3: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	11, // 4: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	16, // 5: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
+	19, // 6: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
+	13, // 7: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
+	17, // 8: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
+	18, // 9: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
+	20, // 10: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
+	20, // 11: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
+	20, // 12: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
+	20, // 13: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
+	29, // 14: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
+	31, // 15: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
+	32, // 16: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
+	39, // 17: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	0,  // 18: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
+	11, // 19: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	33, // 20: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	34, // 21: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	35, // 22: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	36, // 23: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	2,  // 24: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
+	37, // 25: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	1,  // 26: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	11, // 27: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	31, // 28: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	40, // 29: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	52, // 30: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	3,  // 31: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	53, // 32: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	53, // 33: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	71, // 34: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	73, // 35: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	65, // 36: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	65, // 37: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	64, // 38: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	64, // 39: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	69, // 40: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	64, // 41: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	66, // 42: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	67, // 43: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	68, // 44: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	70, // 45: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	66, // 46: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	67, // 47: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	72, // 48: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	68, // 49: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	83, // 50: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	70, // 51: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	77, // 52: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	78, // 53: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	79, // 54: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	80, // 55: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
+	4,  // 56: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	5,  // 57: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	7,  // 58: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	9,  // 59: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
+	12, // 60: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	21, // 61: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
+	23, // 62: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	25, // 63: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	27, // 64: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
+	30, // 65: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	42, // 66: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	44, // 67: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	46, // 68: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	50, // 69: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	54, // 70: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	56, // 71: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	58, // 72: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	60, // 73: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	48, // 74: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	62, // 75: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	74, // 76: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	6,  // 77: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	8,  // 78: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	10, // 79: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
+	14, // 80: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	22, // 81: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
+	24, // 82: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	26, // 83: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	28, // 84: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
+	41, // 85: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	43, // 86: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	45, // 87: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	47, // 88: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	51, // 89: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	55, // 90: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	57, // 91: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	59, // 92: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	61, // 93: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	49, // 94: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	63, // 95: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	75, // 96: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	77, // [77:97] is the sub-list for method output_type
+	57, // [57:77] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }

@@ -156,7 +156,7 @@ func configured(t testing.TB, conf *api.ConfigureSandboxRequest) (*Machine, *cli
 	}); err != nil {
 		t.Fatal(err)
 	}
-	rehearsal := &api.RehearseRequest{Mac: conf.Network.Interfaces[0].Mac, Spec: Spec("/bin/true")}
+	rehearsal := &api.RehearseRequest{Mac: conf.Network.Interfaces[0].Mac, Container: Rehearsal()}
 	if _, err := c.Rehearse(Context(t), rehearsal); err != nil {
 		t.Fatalf("rehearse: %v", err)
 	}
@@ -164,6 +164,15 @@ func configured(t testing.TB, conf *api.ConfigureSandboxRequest) (*Machine, *cli
 		t.Fatal(err)
 	}
 	return m, c
+}
+
+// Rehearsal is a container to rehearse with.
+func Rehearsal() *api.CreateContainerRequest {
+	r := Request("rehearsal", "")
+	r.Mounts = []*api.Mount{{
+		Destination: "/etc/hosts", Source: &api.Mount_SandboxFile{SandboxFile: api.SandboxFile_SANDBOX_FILE_HOSTS},
+	}}
+	return r
 }
 
 // network is a configuration for the machine's NIC, which leads nowhere.

@@ -25,7 +25,7 @@ func TestAgent(t *testing.T) {
 	if strings.Contains(before, "rehearsal") {
 		t.Errorf("the rehearsal left something:\n%s", before)
 	}
-	if _, err := c.Rehearse(Context(t), &api.RehearseRequest{Spec: Spec("/bin/true")}); status.Code(err) != codes.FailedPrecondition {
+	if _, err := c.Rehearse(Context(t), &api.RehearseRequest{Container: Rehearsal()}); status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("rehearse in a pod: %v, want FailedPrecondition", err)
 	}
 	for _, tt := range []struct {
