@@ -75,8 +75,9 @@
 //     server, whatever the guest's mount says.
 //   - Exhaustion: messages are bounded at 1 MiB + 4 KiB, answers likewise,
 //     requests at work at 128 a share, lock waits at 1024, shares at 1024,
-//     descriptors (inodes, handles, lock owners) of all shares of a sandbox by
-//     the process's limit: beyond it ENFILE for this sandbox only. Bulk
+//     descriptors (handles, lock owners, inodes in use) of all shares of a sandbox by
+//     the process's limit, inodes that the guest knows at a million (some 300 MB):
+//     beyond it ENFILE for this sandbox only. Bulk
 //     buffers take at most 256 MiB for all shares together. A guest that does not read its answers stalls itself.
 //     Disk space is bounded by the tree's own quota, not here.
 //   - Exports: the place that a guest names is resolved beneath the share's

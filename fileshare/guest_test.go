@@ -4,6 +4,7 @@ package fileshare
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -221,4 +222,14 @@ func statOf(t testing.TB, path string) unix.Stat_t {
 		t.Fatal(fmt.Errorf("lstat %s: %w", path, err))
 	}
 	return st
+}
+
+// pid is the server's process.
+func (s *server) pid(t testing.TB) int {
+	t.Helper()
+	data, err := os.ReadFile(recordPath(s.dir))
+	must(t, err)
+	var r record
+	must(t, json.Unmarshal(data, &r))
+	return r.PID
 }

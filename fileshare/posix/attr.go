@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const statxMask = unix.STATX_BASIC_STATS | unix.STATX_MNT_ID
+const statxMask = unix.STATX_BASIC_STATS | unix.STATX_MNT_ID | unix.STATX_BTIME
 
 func statFD(fd int) (*unix.Statx_t, error) {
 	var st unix.Statx_t

@@ -108,7 +108,7 @@ func (fs *FS) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fus
 	}
 	defer fs.inodes.put(parent)
 	flags := openFlags(in.Flags) &^ unix.O_TRUNC
-	err = fs.createOpen(in, parent, out, func(mode uint32) (int, error) {
+	err = fs.createOpen(in, parent, name, out, func(mode uint32) (int, error) {
 		return unix.Openat(parent.fd, name, flags|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, mode)
 	})
 	if err != unix.EEXIST || in.Flags&unix.O_EXCL != 0 {
@@ -140,13 +140,14 @@ func (fs *FS) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut)
 	}
 	defer fs.inodes.put(parent)
 	flags := openFlags(in.Flags)&^unix.O_TRUNC | unix.O_TMPFILE | int(in.Flags&unix.O_EXCL)
-	return status(fs.createOpen(in, parent, out, func(mode uint32) (int, error) {
+	return status(fs.createOpen(in, parent, "", out, func(mode uint32) (int, error) {
 		return unix.Openat(parent.fd, ".", flags, mode)
 	}))
 }
 
-// createOpen runs open as the caller and enters the new file as an inode with a handle.
-func (fs *FS) createOpen(in *fuse.CreateIn, parent *inode, out *fuse.CreateOut, open func(mode uint32) (int, error)) error {
+// createOpen runs open as the caller and enters the new file, with or without a
+// name, as an inode with a handle.
+func (fs *FS) createOpen(in *fuse.CreateIn, parent *inode, name string, out *fuse.CreateOut, open func(mode uint32) (int, error)) error {
 	if err := fs.budget.take(); err != nil {
 		return err
 	}
@@ -157,7 +158,11 @@ func (fs *FS) createOpen(in *fuse.CreateIn, parent *inode, out *fuse.CreateOut, 
 		fs.budget.give()
 		return err
 	}
-	n, err := fs.enterOpened(fd, &out.EntryOut)
+	at := place{parent.id, name}
+	if name == "" {
+		at = place{}
+	}
+	n, err := fs.enterOpened(fd, at, &out.EntryOut)
 	if err != nil {
 		unix.Close(fd)
 		fs.budget.give()
@@ -168,12 +173,12 @@ func (fs *FS) createOpen(in *fuse.CreateIn, parent *inode, out *fuse.CreateOut, 
 }
 
 // enterOpened counts a reference to an open file's inode and pins it.
-func (fs *FS) enterOpened(fd int, out *fuse.EntryOut) (*inode, error) {
+func (fs *FS) enterOpened(fd int, at place, out *fuse.EntryOut) (*inode, error) {
 	path, err := unix.Open(fs.path(fd), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	if err := fs.enter(path, out); err != nil {
+	if err := fs.enter(path, at, out); err != nil {
 		return nil, err
 	}
 	return fs.inodes.get(out.NodeId)

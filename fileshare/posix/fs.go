@@ -69,8 +69,12 @@ func New(cfg Config) (*FS, error) {
 	if fs.budget == nil {
 		fs.budget = NewBudget(1 << 16)
 	}
-	fs.inodes.init(fs.budget)
-	fs.handles.init(fs.budget)
+	firstID, err := unusedID()
+	if err != nil {
+		return nil, err
+	}
+	fs.inodes.init(fs.budget, firstID, fs.openName)
+	fs.handles.init(fs.budget, firstID)
 	fd, err := unix.FcntlInt(uintptr(cfg.Root), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("duplicate share root: %w", err)
@@ -93,6 +97,16 @@ func New(cfg Config) (*FS, error) {
 		return nil, err
 	}
 	return fs, nil
+}
+
+// unusedID is a number above all that an earlier server gave: a client that
+// still has some of that server's must not get at other files with them.
+func unusedID() (uint64, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0, fmt.Errorf("read the clock: %w", err)
+	}
+	return fuse.FUSE_ROOT_ID + 1 + uint64(now.Nano()), nil
 }
 
 // RootIsFile tells whether the tree is a single regular file.

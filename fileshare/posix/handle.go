@@ -20,17 +20,18 @@ type handle struct {
 
 // handleTable holds the client's open files.
 type handleTable struct {
-	budget *Budget
-	mu     sync.Mutex
+	budget  *Budget
+	firstID uint64
+	mu      sync.Mutex
 	// what follows is guarded by mu
 	byID   map[uint64]*handle
 	nextID uint64
 }
 
-func (t *handleTable) init(b *Budget) {
+func (t *handleTable) init(b *Budget, firstID uint64) {
 	t.budget = b
 	t.byID = map[uint64]*handle{}
-	t.nextID = 1
+	t.firstID, t.nextID = firstID, firstID
 }
 
 // add makes a handle of an open descriptor, which it takes over; so it does with the pin on n.
@@ -44,11 +45,15 @@ func (t *handleTable) add(fd int, n *inode, dir *dirStream) uint64 {
 	return id
 }
 
-// handle finds an open file of inode node and pins it until putHandle.
+// handle finds an open file of inode node and pins it until putHandle. ESTALE: it
+// was opened at an earlier server, which has crashed.
 func (fs *FS) handle(id, node uint64) (*handle, error) {
 	fs.handles.mu.Lock()
 	defer fs.handles.mu.Unlock()
 	h := fs.handles.byID[id]
+	if h == nil && id != 0 && id < fs.handles.firstID {
+		return nil, unix.ESTALE
+	}
 	if h == nil || h.inode.id != node {
 		return nil, unix.EBADF
 	}

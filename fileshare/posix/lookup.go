@@ -34,17 +34,15 @@ func (fs *FS) lookup(parent *inode, name string, out *fuse.EntryOut) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if fs.under != nil {
-		key := parent.key
-		if fd, covered := fs.under(unix.Mkdev(key.devMajor, key.devMinor), key.ino, name); covered {
-			return fs.enter(fd, out)
-		}
+	at := place{parent.id, name}
+	if fd, covered := fs.covered(parent, name); covered {
+		return fs.enter(fd, at, out)
 	}
 	var st unix.Statx_t
 	if err := unix.Statx(parent.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, statxMask, &st); err != nil {
 		return err
 	}
-	if n := fs.inodes.known(keyOf(&st)); n != nil {
+	if n := fs.inodes.known(at, &st); n != nil {
 		fs.fillEntry(n, &st, out)
 		fs.inodes.put(n)
 		return nil
@@ -53,17 +51,32 @@ func (fs *FS) lookup(parent *inode, name string, out *fuse.EntryOut) error {
 	if err != nil {
 		return err
 	}
-	return fs.enter(fd, out)
+	return fs.enter(fd, at, out)
+}
+
+// openName opens a name in a directory as the client is to see it.
+func (fs *FS) openName(dir *inode, name string) (int, error) {
+	if fd, covered := fs.covered(dir, name); covered {
+		return fd, nil
+	}
+	return unix.Openat(dir.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+func (fs *FS) covered(dir *inode, name string) (fd int, covered bool) {
+	if fs.under == nil {
+		return -1, false
+	}
+	return fs.under(unix.Mkdev(dir.key.devMajor, dir.key.devMinor), dir.key.ino, name)
 }
 
 // enter counts a reference to the inode of an O_PATH descriptor, which it takes over.
-func (fs *FS) enter(fd int, out *fuse.EntryOut) error {
+func (fs *FS) enter(fd int, at place, out *fuse.EntryOut) error {
 	st, err := statFD(fd)
 	if err != nil {
 		unix.Close(fd)
 		return err
 	}
-	n, err := fs.inodes.adopt(fd, st)
+	n, err := fs.inodes.adopt(fd, at, st)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,11 @@ func (fs *FS) unlink(in *fuse.InHeader, name string, flags int) fuse.Status {
 	if err := fs.mayMove(parent, name); err != nil {
 		return status(err)
 	}
-	return status(unix.Unlinkat(parent.fd, name, flags))
+	err = unix.Unlinkat(parent.fd, name, flags)
+	if err == nil {
+		fs.inodes.removed(place{parent.id, name})
+	}
+	return status(err)
 }
 
 // Rename moves a name, with renameat2's flags.
@@ -68,7 +72,11 @@ func (fs *FS) Rename(_ <-chan struct{}, in *fuse.RenameIn, oldName, newName stri
 	if err := fs.mayMove(to, newName); err != nil {
 		return status(err)
 	}
-	return status(unix.Renameat2(from.fd, oldName, to.fd, newName, flags))
+	err = unix.Renameat2(from.fd, oldName, to.fd, newName, flags)
+	if err == nil {
+		fs.inodes.moved(place{from.id, oldName}, place{to.id, newName}, flags&unix.RENAME_EXCHANGE != 0)
+	}
+	return status(err)
 }
 
 // opRename is the opcode of a rename without flags, whose message ends before them.

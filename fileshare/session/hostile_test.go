@@ -35,6 +35,7 @@ const (
 	opOpendir   = 27
 	opCreate    = 35
 	opFallocate = 43
+	opRename2   = 45
 )
 
 // client is a guest that sends what it likes.
@@ -72,8 +73,8 @@ func serve(t testing.TB, dir string, readOnly bool, budget int) (*client, *posix
 		fs.Stop()
 		s.Wait()
 		fs.Close()
-		if b.Used() != 0 {
-			t.Errorf("%d descriptors were not given back", b.Used())
+		if b.Used() != 0 || b.Known() != 0 {
+			t.Errorf("%d descriptors and %d inodes were not given back", b.Used(), b.Known())
 		}
 	})
 	ours.SetDeadline(time.Now().Add(time.Minute))
