@@ -14,7 +14,7 @@ import (
 func (s *server) Export(ctx context.Context, e Export) error {
 	what := fmt.Sprintf("show the guest's mount at %s", filepath.Join(e.HostPath, e.Path))
 	if err := s.export(ctx, e); err != nil {
-		return s.explain(what, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
@@ -40,7 +40,7 @@ func (s *server) export(ctx context.Context, e Export) (err error) {
 	req := controlRequest{Op: opExport, Export: &exportRequest{
 		ID: e.ID, ShareID: e.ShareID, Path: e.Path, Mount: e.Mount, Root: target.root, Parent: target.parent, Name: target.name,
 	}}
-	if _, err := call(ctx, s.dir, req, m.device, target.fd); err != nil {
+	if _, err := s.ask(ctx, req, m.device, target.fd); err != nil {
 		return err
 	}
 	if err := m.attach(target.fd); err != nil {
@@ -71,12 +71,17 @@ func (s *server) Unexport(ctx context.Context, id string) error {
 	if err := unmountExports(s.dir, id); err != nil {
 		return err
 	}
-	_, err := call(ctx, s.dir, controlRequest{Op: opUnexport, ExportID: id})
-	return s.explain("end the mount "+id, err)
+	if _, err := s.ask(ctx, controlRequest{Op: opUnexport, ExportID: id}); err != nil {
+		return fmt.Errorf("end the mount %s: %w", id, err)
+	}
+	return nil
 }
 
 // Exports implements Server.
 func (s *server) Exports(ctx context.Context) ([]string, error) {
-	reply, err := call(ctx, s.dir, controlRequest{Op: opExports})
-	return reply.Exports, s.explain("list the guest's mounts on the node", err)
+	reply, err := s.ask(ctx, controlRequest{Op: opExports})
+	if err != nil {
+		return nil, fmt.Errorf("list the guest's mounts on the node: %w", err)
+	}
+	return reply.Exports, nil
 }

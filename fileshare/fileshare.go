@@ -15,9 +15,12 @@ import (
 // Servers starts and finds the share servers of pods. Its methods may be called concurrently.
 type Servers interface {
 	// Start starts the server process of a sandbox, which reaches the guest by itself
-	// through addr and outlives the caller. A running one is returned.
+	// through addr and outlives the caller. A running one is returned. Until it is
+	// stopped, or the caller's connection closed, one that ends is started again with
+	// its shares.
 	Start(ctx context.Context, sandboxID string, addr channel.Address) (Server, error)
-	// Open finds the server of a sandbox started by an earlier process; vm.ErrNotFound if none runs.
+	// Open finds the server of a sandbox started by an earlier process; one that has
+	// ended meanwhile is started again. vm.ErrNotFound: none was started, or it was stopped.
 	Open(ctx context.Context, sandboxID string) (Server, error)
 	// List names every sandbox with a server process or its files, to reap strays.
 	List(ctx context.Context) ([]string, error)
@@ -41,8 +44,11 @@ type Server interface {
 	Unexport(ctx context.Context, id string) error
 	// Exports lists those made and not taken away, also those that the node has unmounted since.
 	Exports(ctx context.Context) ([]string, error)
-	// Exited is closed when the process has ended.
+	// Exited is closed when the process has ended and is not started again: it was stopped.
 	Exited() <-chan struct{}
+	// Restarted has a value after the process has ended by itself and another serves its
+	// shares. What it had open is lost, and its exports are gone.
+	Restarted() <-chan struct{}
 	// Close drops the caller's connection; the process goes on.
 	Close() error
 }

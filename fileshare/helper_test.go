@@ -17,6 +17,13 @@ import (
 const helperArg = "fileshare-helper"
 
 func helperMain(args []string) int {
+	if args[0] == "load" {
+		err := loadMain(args[1])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return int(errnoOf(err))
+	}
 	file, err := os.OpenFile(args[1], os.O_RDWR, 0)
 	if err == nil {
 		switch args[0] {

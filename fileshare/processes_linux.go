@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -68,22 +67,30 @@ func (p *Processes) Start(ctx context.Context, sandboxID string, addr channel.Ad
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s, err := openServer(p.dir(sandboxID)); err == nil {
-		return s, nil
+	dir := p.dir(sandboxID)
+	if proc, err := openProcess(dir); err == nil {
+		return p.newServer(sandboxID, proc), nil
 	}
-	s, err := p.start(ctx, sandboxID, addr)
+	err := os.RemoveAll(dir)
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, sharesDir), 0o700)
+	}
+	if err == nil {
+		err = replaceFile(filepath.Join(dir, addressFile), []byte(addr))
+	}
+	var proc *process
+	if err == nil {
+		proc, err = p.start(ctx, dir, addr)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start share server of %s: %w", sandboxID, err), p.stop(ctx, sandboxID))
 	}
-	return s, nil
+	return p.newServer(sandboxID, proc), nil
 }
 
-func (p *Processes) start(ctx context.Context, sandboxID string, addr channel.Address) (Server, error) {
-	dir := p.dir(sandboxID)
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+// start starts a process with the state directory dir. mu is held.
+func (p *Processes) start(ctx context.Context, dir string, addr channel.Address) (*process, error) {
+	if err := os.Remove(filepath.Join(dir, controlSocket)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	listener, err := listenControl(dir)
@@ -113,14 +120,32 @@ func (p *Processes) start(ctx context.Context, sandboxID string, addr channel.Ad
 	if err := writeRecord(dir, cmd.Process.Pid); err != nil {
 		return nil, errors.Join(err, cmd.Process.Kill())
 	}
-	s, err := openServer(dir)
+	proc, err := openProcess(dir)
 	if err != nil {
 		return nil, withLog(dir, err)
 	}
-	if err := s.ping(ctx); err != nil {
-		return nil, errors.Join(withLog(dir, err), s.Close(), cmd.Process.Kill())
+	if err := ping(ctx, dir, proc); err != nil {
+		proc.close()
+		return nil, errors.Join(withLog(dir, err), cmd.Process.Kill())
 	}
-	return s, nil
+	return proc, nil
+}
+
+// ping waits until the process answers, or has ended.
+func ping(ctx context.Context, dir string, proc *process) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-proc.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if _, err := call(ctx, dir, controlRequest{Op: opPing}); err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	return nil
 }
 
 // withLog adds the end of what a server has logged.
@@ -138,11 +163,14 @@ func (p *Processes) Open(_ context.Context, sandboxID string) (Server, error) {
 	if err := checkID("sandbox id", sandboxID); err != nil {
 		return nil, err
 	}
-	s, err := openServer(p.dir(sandboxID))
+	proc, err := openProcess(p.dir(sandboxID))
 	if err != nil {
-		return nil, fmt.Errorf("open share server of %s: %w", sandboxID, err)
+		if _, err := os.Stat(filepath.Join(p.dir(sandboxID), addressFile)); err != nil {
+			return nil, fmt.Errorf("open share server of %s: %w: %w", sandboxID, vm.ErrNotFound, err)
+		}
+		proc = nil // to be started again
 	}
-	return s, nil
+	return p.newServer(sandboxID, proc), nil
 }
 
 // List implements Servers.
@@ -175,17 +203,10 @@ func (p *Processes) stop(ctx context.Context, sandboxID string) error {
 	if err := unmountExports(dir, ""); err != nil {
 		return err
 	}
-	if s, err := openServer(dir); err == nil {
-		defer s.Close()
-		if err := unix.PidfdSendSignal(s.pidfd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+	if proc, err := openProcess(dir); err == nil {
+		defer proc.close()
+		if err := proc.kill(ctx.Done()); err != nil {
 			return fmt.Errorf("kill share server of %s: %w", sandboxID, err)
-		}
-		select {
-		case <-s.Exited():
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the end of the share server of %s: %w", sandboxID, ctx.Err())
-		case <-time.After(10 * time.Second):
-			return fmt.Errorf("share server of %s did not end within 10 s of SIGKILL: is the storage of a share hanging?", sandboxID)
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil {

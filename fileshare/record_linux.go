@@ -47,11 +47,7 @@ func writeRecord(dir string, pid int) error {
 	if err != nil {
 		return err
 	}
-	tmp := recordPath(dir) + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, recordPath(dir))
+	return replaceFile(recordPath(dir), data)
 }
 
 // openRecorded opens a pidfd of the process recorded in dir; vm.ErrNotFound if it has ended.

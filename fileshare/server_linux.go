@@ -6,81 +6,152 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
-// server implements Server for a process found by its state directory.
+// How soon a server that has ended is started again: the pause doubles from the
+// first to the last, and begins anew once a server has lasted.
+const (
+	restartFirst = 20 * time.Millisecond
+	restartLast  = 30 * time.Second
+	hasLasted    = time.Minute
+)
+
+// server implements Server: it keeps a process running for a sandbox.
 type server struct {
-	dir    string
-	pidfd  int
-	exited chan struct{}
-	wake   *os.File // closed by Close: ends the watcher
-	quit   *os.File
-	once   sync.Once
-	done   chan struct{} // closed when the watcher has ended
+	procs     *Processes
+	id, dir   string
+	exited    chan struct{}
+	restarted chan struct{}
+	quit      context.CancelFunc
+	done      chan struct{} // closed when keep has ended
+
+	mu sync.Mutex
+	// what follows is guarded by mu
+	proc    *process      // nil while none runs
+	changed chan struct{} // closed when proc changes
 }
 
-func openServer(dir string) (*server, error) {
-	pidfd, err := openRecorded(dir)
-	if err != nil {
-		return nil, err
+// newServer keeps proc, or the process to start if proc is nil, until Close.
+func (p *Processes) newServer(sandboxID string, proc *process) *server {
+	ctx, quit := context.WithCancel(context.Background())
+	s := &server{
+		procs: p, id: sandboxID, dir: p.dir(sandboxID), exited: make(chan struct{}), restarted: make(chan struct{}, 1),
+		quit: quit, done: make(chan struct{}), proc: proc, changed: make(chan struct{}),
 	}
-	quit, wake, err := os.Pipe()
-	if err != nil {
-		unix.Close(pidfd)
-		return nil, err
-	}
-	s := &server{dir: dir, pidfd: pidfd, exited: make(chan struct{}), wake: wake, quit: quit, done: make(chan struct{})}
-	go s.watch(int(quit.Fd()))
-	return s, nil
+	go s.keep(ctx)
+	return s
 }
 
-// watch closes exited when the process ends.
-func (s *server) watch(quit int) {
+// keep starts the process again when it ends, until its directory is gone or ctx ends.
+func (s *server) keep(ctx context.Context) {
 	defer close(s.done)
+	pause := restartFirst
 	for {
-		fds := []unix.PollFd{{Fd: int32(s.pidfd), Events: unix.POLLIN}, {Fd: int32(quit), Events: unix.POLLIN}}
-		_, err := unix.Poll(fds, -1)
-		if err == unix.EINTR {
-			continue
+		if proc := s.process(); proc != nil {
+			began := time.Now()
+			select {
+			case <-ctx.Done():
+				return
+			case <-proc.exited:
+			}
+			s.set(nil)
+			proc.close()
+			if time.Since(began) > hasLasted {
+				pause = restartFirst
+			}
 		}
-		if fds[0].Revents != 0 {
+		if _, err := os.Stat(s.dir); errors.Is(err, os.ErrNotExist) {
 			close(s.exited)
 			return
 		}
-		if err != nil || fds[1].Revents != 0 {
+		select {
+		case <-ctx.Done():
 			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, restartLast)
+		proc, err := s.procs.revive(ctx, s.id)
+		switch {
+		case errors.Is(err, vm.ErrNotFound): // stopped meanwhile
+		case err != nil:
+			klog.ErrorS(err, "A share server has ended and cannot be started again", "sandbox", s.id)
+		default:
+			klog.InfoS("A share server had ended and was started again: what was open fails with ESTALE", "sandbox", s.id)
+			s.set(proc)
+			s.restore(ctx, proc)
+			select {
+			case s.restarted <- struct{}{}:
+			default:
+			}
 		}
 	}
 }
 
-func (s *server) ping(ctx context.Context) error {
+func (s *server) process() *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proc
+}
+
+func (s *server) set(proc *process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proc = proc
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// running waits for the process, while one may be started again.
+func (s *server) running(ctx context.Context) (*process, error) {
+	for {
+		s.mu.Lock()
+		proc, changed := s.proc, s.changed
+		s.mu.Unlock()
+		if proc != nil {
+			return proc, nil
+		}
+		select {
+		case <-changed:
+		case <-s.exited:
+			return nil, fmt.Errorf("share server has ended: %w", vm.ErrExited)
+		case <-s.done:
+			return nil, fmt.Errorf("share server is not watched any more: %w", vm.ErrExited)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("share server has ended, and is not started again: %w", errors.Join(vm.ErrExited, ctx.Err()))
+		}
+	}
+}
+
+// ask sends a request to the running process.
+func (s *server) ask(ctx context.Context, req controlRequest, fds ...int) (controlReply, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	proc, err := s.running(ctx)
+	if err != nil {
+		return controlReply{}, err
+	}
 	go func() {
 		select {
-		case <-s.exited:
+		case <-proc.exited:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	_, err := call(ctx, s.dir, controlRequest{Op: opPing})
-	return s.explain("ping", err)
-}
-
-// explain says so when an error is due to the end of the process.
-func (s *server) explain(what string, err error) error {
+	reply, err := call(ctx, s.dir, req, fds...)
 	if err == nil {
-		return nil
+		return reply, nil
 	}
 	select {
-	case <-s.exited:
-		return fmt.Errorf("%s: share server has ended: %w", what, errors.Join(vm.ErrExited, err))
+	case <-proc.exited:
+		return reply, fmt.Errorf("share server has ended: %w", errors.Join(vm.ErrExited, err))
 	default:
-		return fmt.Errorf("%s: %w", what, err)
+		return reply, err
 	}
 }
 
@@ -98,14 +169,32 @@ func (s *server) Add(ctx context.Context, share Share) (Info, error) {
 			return Info{}, fmt.Errorf("%s: id mapping: %w: %w", what, err, vm.ErrInvalid)
 		}
 	}
-	fd, err := openRoot(share)
+	info, root, err := s.add(ctx, share, nil)
+	if err == nil {
+		err = writeShare(s.dir, shareRecord{Share: share, Root: root})
+	}
 	if err != nil {
 		return Info{}, fmt.Errorf("%s: %w", what, err)
 	}
+	return info, nil
+}
+
+// add opens a share's root, which must be want if that is set, and gives it to the process.
+func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info, root fileID, err error) {
+	fd, err := openRoot(share)
+	if err != nil {
+		return Info{}, fileID{}, err
+	}
 	defer unix.Close(fd)
+	if root, err = fileIDOf(fd); err != nil {
+		return Info{}, fileID{}, fmt.Errorf("stat the host path: %w", err)
+	}
+	if want != nil && root != *want {
+		return Info{}, root, errors.New("the host path leads elsewhere now")
+	}
 	request := controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, FollowMounts: share.FollowMounts, IDs: share.IDs}
-	reply, err := call(ctx, s.dir, request, fd)
-	return reply.Info, s.explain(what, err)
+	reply, err := s.ask(ctx, request, fd)
+	return reply.Info, root, err
 }
 
 // Remove implements Server.
@@ -113,20 +202,27 @@ func (s *server) Remove(ctx context.Context, shareID string) error {
 	if err := checkID("share id", shareID); err != nil {
 		return err
 	}
-	_, err := call(ctx, s.dir, controlRequest{Op: opRemove, ShareID: shareID})
-	return s.explain("remove share "+shareID, err)
+	if err := removeShare(s.dir, shareID); err != nil {
+		return fmt.Errorf("remove share %s: %w", shareID, err)
+	}
+	if _, err := s.ask(ctx, controlRequest{Op: opRemove, ShareID: shareID}); err != nil {
+		return fmt.Errorf("remove share %s: %w", shareID, err)
+	}
+	return nil
 }
 
 // Exited implements Server.
 func (s *server) Exited() <-chan struct{} { return s.exited }
 
+// Restarted implements Server.
+func (s *server) Restarted() <-chan struct{} { return s.restarted }
+
 // Close implements Server.
 func (s *server) Close() error {
-	s.once.Do(func() {
-		s.wake.Close()
-		<-s.done
-		s.quit.Close()
-		unix.Close(s.pidfd)
-	})
+	s.quit()
+	<-s.done
+	if proc := s.process(); proc != nil {
+		proc.close()
+	}
 	return nil
 }

@@ -190,7 +190,9 @@ func (s *fakeServer) count() int {
 }
 
 func (s *fakeServer) Exited() <-chan struct{} { return nil }
-func (s *fakeServer) Close() error            { return nil }
+
+func (s *fakeServer) Restarted() <-chan struct{} { return nil }
+func (s *fakeServer) Close() error               { return nil }
 
 // fakeScratch makes empty files.
 type fakeScratch struct{ fail func(step string) error }

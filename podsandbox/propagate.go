@@ -58,7 +58,27 @@ func (m *Manager) followMounts(s *sandbox) {
 	if len(s.outward()) == 0 {
 		return
 	}
-	s.propagation.follow.Do(func() { m.spawn(func() { s.followMounts(s.live) }) })
+	s.propagation.follow.Do(func() {
+		m.spawn(func() { s.followMounts(s.live) })
+		m.spawn(func() { s.followShareServer(s.live) })
+	})
+}
+
+// followShareServer shows the mounts again that went with a share server that crashed.
+func (s *sandbox) followShareServer(ctx context.Context) {
+	if s.share == nil {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.vm.Exited():
+			return
+		case <-s.share.Restarted():
+			s.afterCommand(ctx)
+		}
+	}
 }
 
 func (s *sandbox) followMounts(ctx context.Context) {

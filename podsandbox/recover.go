@@ -161,7 +161,7 @@ func (m *Manager) reconnect(ctx context.Context, s *sandbox) (why string) {
 		klog.ErrorS(err, "A sandbox's network cannot be found; it goes on as stored", "sandbox", s.id)
 	}
 	s.share, err = m.deps.Shares.Open(ctx, s.id)
-	if err != nil { // its shares are broken, but new ones can work
+	if err != nil { // not even its files are there: its shares are broken, but new ones can work
 		klog.ErrorS(err, "A sandbox's share server is lost: mounts of host paths fail", "sandbox", s.id)
 		if s.share, err = m.deps.Shares.Start(ctx, s.id, machine.ShareChannel()); err != nil {
 			klog.ErrorS(err, "Cannot start a share server", "sandbox", s.id)

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,12 +58,53 @@ func TestDaemonKilled(t *testing.T) {
 	if got := crictlOut(t, "ps", "-q", "--state", "running", "--pod", p.id); got != printer.id {
 		t.Errorf("running: %q, want %q", got, printer.id)
 	}
+	shareServerKilled(t, p, printer)
 	another := p.run("another", "exec sleep 1000", nil)
 	if got := another.exec("echo works"); got != "works" {
 		t.Errorf("a container made after the restarts says %q", got)
 	}
 	crictlOut(t, "stop", "-t", "1", printer.id)
 	checkNumbered(t, "line ", printer.logFile())
+}
+
+// shareServerKilled kills the pod's share server, with the daemon there and
+// without: the volume works again by itself, and what was open there tells an error.
+func shareServerKilled(t *testing.T, p *pod, c *container) {
+	t.Helper()
+	for _, daemonRuns := range []bool{true, false} {
+		c.exec("(exec 3>/data/open; touch /data/opened; while [ -e /data/opened ]; do sleep 0.05; done; echo x >&3; echo $? > /tmp/failed) >/dev/null 2>&1 &")
+		eventually(t, "a file is open", func() bool { return len(c.execSync("ls /data/opened").GetStdout()) > 0 })
+		if !daemonRuns {
+			if err := env.daemon.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		killShareServer(t, p.id)
+		if !daemonRuns {
+			restart(t)
+		}
+		eventually(t, "the volume works again", func() bool {
+			return string(c.execSync("echo again > /data/again && rm -f /data/opened && cat /data/again").GetStdout()) == "again\n"
+		})
+		eventually(t, "a write to what was open fails", func() bool {
+			return string(c.execSync("cat /tmp/failed && rm /tmp/failed").GetStdout()) == "1\n"
+		})
+	}
+}
+
+func killShareServer(t *testing.T, sandbox string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(env.state, "s", "share", sandbox, "process.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var process struct{ PID int }
+	if err := json.Unmarshal(data, &process); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(process.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestVMKilled kills a pod's VM: its containers have ended, with a reason, within two

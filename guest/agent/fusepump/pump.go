@@ -4,6 +4,7 @@ package fusepump
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -26,12 +27,24 @@ const (
 	defaultMaxWrite = 128 << 10
 	maxMaxWrite     = 16 << 20
 
+	opLookup      = 1
 	opForget      = 2
+	opGetattr     = 3
+	opReadlink    = 5
+	opOpen        = 14
+	opStatfs      = 17
+	opGetxattr    = 22
+	opListxattr   = 23
 	opInit        = 26
+	opOpendir     = 27
+	opAccess      = 34
 	opInterrupt   = 36
 	opPoll        = 40
 	opNotifyReply = 41
 	opBatchForget = 42
+
+	// helloUnique is the number of our own FUSE_INIT; the kernel's numbers of requests are even.
+	helloUnique = 1
 )
 
 var errStopped = errors.New("share is unmounted")
@@ -51,14 +64,59 @@ type pump struct {
 	link    *link         // the stream in use, nil while there is none
 	changed chan struct{} // closed when link changes
 	lostAt  time.Time
-	pending map[uint64]*link // requests sent and not answered
+	pending map[uint64]request // sent and not answered
+	init    []byte             // the kernel's FUSE_INIT
 	ended   bool
+}
+
+// request is one of the kernel's.
+type request struct {
+	link   *link
+	opcode uint32
+}
+
+// failure is what a request gets whose answer is lost. Whether the host has done
+// it is unknown, so it is an I/O error; unless it changes nothing: then it is
+// ESTALE, at which the kernel looks the path up anew.
+func (r request) failure() unix.Errno {
+	switch r.opcode {
+	case opLookup, opGetattr, opReadlink, opOpen, opStatfs, opGetxattr, opListxattr, opOpendir, opAccess:
+		return unix.ESTALE
+	}
+	return unix.EIO
 }
 
 // link is one stream of a share.
 type link struct {
 	conn net.Conn
-	mu   sync.Mutex // held to write one whole message
+
+	mu sync.Mutex // held to write one whole message
+	// hello is to be written first, once: guarded by mu.
+	hello []byte
+}
+
+// write sends one whole message.
+func (l *link) write(msg []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hello != nil {
+		if _, err := l.conn.Write(l.hello); err != nil {
+			return err
+		}
+		l.hello = nil
+	}
+	_, err := l.conn.Write(msg)
+	return err
+}
+
+// hello is a FUSE_INIT like the kernel's, which a server that is new must have first.
+func hello(init []byte) []byte {
+	if init == nil {
+		return nil
+	}
+	msg := bytes.Clone(init)
+	binary.NativeEndian.PutUint64(msg[8:], helloUnique)
+	return msg
 }
 
 func newPump(target string, readOnly, rootIsFile bool, maxWrite uint32) (*pump, error) {
@@ -79,7 +137,7 @@ func newPump(target string, readOnly, rootIsFile bool, maxWrite uint32) (*pump, 
 		ready:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		changed: make(chan struct{}),
-		pending: map[uint64]*link{},
+		pending: map[uint64]request{},
 	}, nil
 }
 
@@ -94,10 +152,10 @@ func (p *pump) waitReady(ctx context.Context) error {
 	}
 }
 
-// connect makes conn the share's stream. Requests sent on the former one get EIO.
+// connect makes conn the share's stream. Requests sent on the former one fail.
 func (p *pump) connect(conn net.Conn) {
-	l := &link{conn: conn}
 	p.mu.Lock()
+	l := &link{conn: conn, hello: hello(p.init)}
 	if p.ended {
 		p.mu.Unlock()
 		conn.Close()
@@ -131,10 +189,10 @@ func (p *pump) lose(l *link, why error) {
 		p.lostAt = time.Now()
 		p.setLink(nil)
 	}
-	var failed []uint64
-	for unique, on := range p.pending {
-		if on == l {
-			failed = append(failed, unique)
+	failed := map[uint64]request{}
+	for unique, r := range p.pending {
+		if r.link == l {
+			failed[unique] = r
 			delete(p.pending, unique)
 		}
 	}
@@ -144,8 +202,8 @@ func (p *pump) lose(l *link, why error) {
 		return
 	}
 	klog.InfoS("Share lost its stream", "target", p.target, "requestsFailed", len(failed), "why", why)
-	for _, unique := range failed {
-		p.replyError(unique, unix.EIO)
+	for unique, r := range failed {
+		p.replyError(unique, r.failure())
 	}
 }
 
@@ -208,13 +266,13 @@ func (p *pump) send(msg []byte) {
 	}
 	if answered {
 		p.mu.Lock()
-		p.pending[unique] = l
+		p.pending[unique] = request{l, opcode}
+		if opcode == opInit {
+			p.init = bytes.Clone(msg)
+		}
 		p.mu.Unlock()
 	}
-	l.mu.Lock()
-	_, err = l.conn.Write(msg)
-	l.mu.Unlock()
-	if err == nil {
+	if err = l.write(msg); err == nil {
 		p.mu.Lock()
 		current := p.link == l
 		p.mu.Unlock()
@@ -237,6 +295,9 @@ func (p *pump) readReplies(l *link) {
 			return
 		}
 		unique := binary.NativeEndian.Uint64(buf[8:])
+		if unique == helloUnique {
+			continue
+		}
 		if unique != 0 {
 			p.mu.Lock()
 			delete(p.pending, unique)
