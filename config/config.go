@@ -36,6 +36,7 @@ type Config struct {
 	Registry       Registry      `json:"registry"`
 	Images         Images        `json:"images"`
 	CDI            CDI           `json:"cdi"`
+	Volumes        Volumes       `json:"volumes"`
 	Streaming      Streaming     `json:"streaming"`
 	NRI            NRI           `json:"nri"`
 }
@@ -79,6 +80,11 @@ type Images struct {
 type CDI struct {
 	Enabled  bool     `json:"enabled"`
 	SpecDirs []string `json:"specDirs"`
+}
+
+// Volumes configures how pods see the host's files.
+type Volumes struct {
+	ChangeNotices bool `json:"changeNotices"`
 }
 
 // Dirs are the folders to look for specs in; none when CDI is switched off.

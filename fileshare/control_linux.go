@@ -42,6 +42,7 @@ type controlRequest struct {
 	ReadOnly     bool           `json:"readOnly,omitempty"`
 	FollowMounts bool           `json:"followMounts,omitempty"`
 	IDs          *idmap.Range   `json:"ids,omitempty"`
+	Watch        bool           `json:"watch,omitempty"`
 	Export       *exportRequest `json:"export,omitempty"`
 	ExportID     string         `json:"exportID,omitempty"`
 }

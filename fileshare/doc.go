@@ -58,12 +58,39 @@
 // only record of what to unmount. The guest's view of the share keeps showing
 // what is below: another file at its mount point would make its kernel drop the mount.
 //
+// # Change notices
+//
+// What others change in a share's folders that the guest's kernel knows is told
+// to the guest as what it was:
+//
+//	host's kernel ── fanotify ──▶ server ── notice, on the share's stream ──▶ replayer in the agent
+//	                                                                            │ the same operation
+//	                                  containers' inotify ◀── guest's kernel ◀──┘
+//
+// The agent answers the requests that its operation causes by itself, with what
+// the server tells of the file (guest/agent/fusepump). Watched is what the guest
+// knows, at most 8192 folders a sandbox, those used last; a file system without
+// file handles cannot be watched. Events of the server's own process are dropped
+// by their pid, so a guest hears of its own operations from its own kernel alone, once.
+// Of a file that is written without end events are merged, to 100 a second. The
+// agent looks at which inodes are watched in the guest (/proc/PID/fdinfo) when the host has
+// changed something, and only then: for the others it drops what is cached, no more.
+// More than 16384 changes waiting are dropped, and said so in the log.
+//
+// What this is not: writes through a shared mapping on the host make no event
+// (nor do they on the host), a rename from or to a folder that the guest does not know is
+// a deletion or a creation, and IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE of the
+// host are not told. Programs that watched before a crash of the server hear
+// no more of it.
+//
 // # Caching
 //
 // The guest's kernel may keep attributes, and names of files and directories,
 // for one second, and keeps no absent name and no symlink: kubelet publishes a
-// configMap by renaming the symlink "..data", which is thus seen at once, and
-// every other edit of the host within a second. File data are invalidated
+// configMap by renaming the symlink "..data", which is thus seen at once. With
+// change notices what is cached of anything that the host edits is dropped
+// within some milliseconds; without, within a second. The second stays
+// with notices, too, as the bound should one be lost. File data are invalidated
 // whenever a file is opened, or its size or mtime is seen changed
 // (AUTO_INVAL_DATA). Writes go through: there is no writeback cache, because it would make
 // the guest's idea of size and mtime win over the host's. Two sides that

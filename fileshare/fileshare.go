@@ -69,6 +69,9 @@ type Share struct {
 	// IDs, if set, shows the tree as an idmapped mount of it would: ids on the disk
 	// are the range's "container" ids, those in the guest its "host" ids.
 	IDs *idmap.Range
+	// Watch tells the guest what others change in the tree, as inotify events and by
+	// dropping what its kernel has cached. Without it changes are seen within a second.
+	Watch bool
 }
 
 // Export is a mount of the guest's to be shown on the node.

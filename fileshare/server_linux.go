@@ -192,7 +192,7 @@ func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info,
 	if want != nil && root != *want {
 		return Info{}, root, errors.New("the host path leads elsewhere now")
 	}
-	request := controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, FollowMounts: share.FollowMounts, IDs: share.IDs}
+	request := controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, FollowMounts: share.FollowMounts, IDs: share.IDs, Watch: share.Watch}
 	reply, err := s.ask(ctx, request, fd)
 	return reply.Info, root, err
 }

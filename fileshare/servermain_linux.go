@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,11 +62,21 @@ func serverMain(args []string) error {
 	srv := &shareServer{
 		guest:   guest,
 		budget:  posix.NewBudget(limit - reservedFDs),
+		watcher: sync.OnceValue(newWatcher),
 		shares:  map[string]*share{},
 		exports: map[string]*exported{},
 	}
 	go srv.accept(listener.(*net.UnixListener))
 	return waitForEnd(guest)
+}
+
+func newWatcher() *posix.Watcher {
+	w, err := posix.NewWatcher()
+	if err != nil {
+		klog.ErrorS(err, "Changes of the host cannot be watched: they are seen within a second, without inotify events")
+		return nil
+	}
+	return w
 }
 
 // raiseFileLimit allows as many descriptors as the process may have.

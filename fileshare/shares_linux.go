@@ -25,6 +25,8 @@ const maxShares = 1024
 type shareServer struct {
 	guest  *guestLink
 	budget *posix.Budget
+	// watcher is made for the first share that wants one; nil if none can be made.
+	watcher func() *posix.Watcher
 
 	mu sync.Mutex
 	// what follows is guarded by mu
@@ -97,6 +99,15 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	sh := &share{
 		id: req.ShareID, readOnly: req.ReadOnly, ids: req.IDs, root: st,
 		fs: fs, session: session.New(fs), guest: s.guest, ended: make(chan struct{}),
+	}
+	fs.Notify(sh.session.Notify)
+	if req.Watch {
+		if w := s.watcher(); w != nil {
+			if err := fs.Watch(w); err != nil {
+				fs.Close()
+				return nil, err
+			}
+		}
 	}
 	s.shares[sh.id] = sh
 	return sh, nil

@@ -17,7 +17,10 @@ import (
 )
 
 // attachMounts makes the guest's mounts of the container's, and shares host paths.
-func (k *containerMake) attachMounts(ctx context.Context) error {
+func (k *containerMake) attachMounts(ctx context.Context) (err error) {
+	if k.options, err = k.m.cfg.options(k.s.status.Load().Config.Annotations); err != nil {
+		return err
+	}
 	for _, m := range k.allMounts() {
 		mount, err := k.mount(ctx, &m)
 		if err != nil {
@@ -77,6 +80,7 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		out.Source = &guestapi.Mount_Scratch{Scratch: source.scratch}
 	default:
 		share := sharing(source.path, m)
+		share.Watch = k.options.changeNotices
 		id, err := k.share(ctx, share)
 		if err != nil {
 			return nil, err

@@ -87,6 +87,7 @@ type containerMake struct {
 	cfg  ContainerConfig
 	undo undo
 
+	options podOptions
 	image   imageservice.Image
 	volumes map[string]imageservice.Image // of image volumes, by container path
 	devices *cdi.Edits

@@ -25,6 +25,9 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	if err := checkSandbox(&cfg); err != nil {
 		return "", err
 	}
+	if _, err := m.cfg.options(cfg.Annotations); err != nil {
+		return "", err
+	}
 	if err := useNodeHostname(&cfg); err != nil {
 		return "", err
 	}

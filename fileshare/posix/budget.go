@@ -6,6 +6,7 @@ import (
 	"container/list"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,7 @@ type Budget struct {
 	nodes  int64
 	used   atomic.Int64
 	known  atomic.Int64
+	asked  atomic.Int64 // when clients were asked to forget, in nanoseconds
 
 	mu   sync.Mutex
 	open *list.List // of *inode: those whose descriptor may be closed; the next to look at first
@@ -69,8 +71,18 @@ func (b *Budget) giveNode() { b.known.Add(-1) }
 // Known is the number of inodes that clients know now.
 func (b *Budget) Known() int { return int(b.known.Load()) }
 
-// Crowded tells whether clients know so many inodes that they should be asked to forget some.
-func (b *Budget) Crowded() bool { return b.known.Load() > b.nodes/4*3 }
+// crowdedPause is the least time between two requests to forget.
+const crowdedPause = 5 * time.Second
+
+// crowded tells whether clients know so many inodes that they should be asked to
+// forget some, now and then.
+func (b *Budget) crowded(now time.Time) bool {
+	if b.known.Load() <= b.nodes/4*3 {
+		return false
+	}
+	last := b.asked.Load()
+	return now.UnixNano()-last > int64(crowdedPause) && b.asked.CompareAndSwap(last, now.UnixNano())
+}
 
 // cache enters an inode whose descriptor has just been opened. The inode is pinned.
 func (b *Budget) cache(n *inode) {

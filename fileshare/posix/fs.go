@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/paddock-run/paddock/guest/idmap"
+	"github.com/paddock-run/paddock/guest/sharechange"
 )
 
 // Config says what to serve and within which limits.
@@ -39,14 +40,15 @@ type FS struct {
 	ids      *idmap.Range // nil: as they are
 	budget   *Budget
 	under    func(dev, ino uint64, name string) (fd int, covered bool)
+	notify   func(sharechange.Change)
 	inodes   inodeTable
 	handles  handleTable
 	closed   chan struct{}
 }
 
-// Cache lifetimes granted to the client. There are no change notices yet, so
-// these bound how late a host's edit is seen by name or attribute; an open
-// always sees the current data. Symlinks get none: kubelet swaps "..data".
+// Cache lifetimes granted to the client. They bound how late a host's edit is
+// seen by name or attribute where it is not told (Watch); an open always sees
+// the current data. Symlinks get none: kubelet swaps "..data".
 const (
 	entryTimeout = time.Second
 	attrTimeout  = time.Second
@@ -63,6 +65,7 @@ func New(cfg Config) (*FS, error) {
 		under:         cfg.Under,
 		closed:        make(chan struct{}),
 	}
+	fs.notify = func(sharechange.Change) {}
 	if fs.fdDir == "" {
 		fs.fdDir = "/proc/self/fd"
 	}
@@ -73,6 +76,7 @@ func New(cfg Config) (*FS, error) {
 	if err != nil {
 		return nil, err
 	}
+	fs.inodes.fs = fs
 	fs.inodes.init(fs.budget, firstID, fs.openName)
 	fs.handles.init(fs.budget, firstID)
 	fd, err := unix.FcntlInt(uintptr(cfg.Root), unix.F_DUPFD_CLOEXEC, 0)

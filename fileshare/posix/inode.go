@@ -4,6 +4,7 @@ package posix
 
 import (
 	"container/list"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,13 @@ type inode struct {
 	kind  uint32 // S_IFMT bits; an inode's never change
 	table *inodeTable
 	locks lockSet
+
+	// handle and watch are guarded by the watcher's mu: how fanotify names the inode,
+	// and its place among those watched.
+	handle fileHandle
+	watch  *list.Element
+	// seen: it was used since the watcher last thought of ending its watch.
+	seen atomic.Bool
 
 	// cached is guarded by the budget's mu: its place there while fd is open; nil for the root.
 	cached *list.Element
@@ -54,17 +62,25 @@ func (n *inode) isSymlink() bool { return n.kind == unix.S_IFLNK }
 // descriptor: the others are found again by their last name in their parent,
 // and are then checked to be the same inode.
 type inodeTable struct {
-	budget *Budget
+	fs      *FS
+	budget  *Budget
+	watcher *Watcher // nil: nobody is told of changes
 	// openName opens (O_PATH) a name in a directory.
 	openName func(dir *inode, name string) (int, error)
 
 	mu sync.Mutex
 	// what follows is guarded by mu
-	byID   map[uint64]*inode
-	byKey  map[inodeKey]*inode
-	byName map[place]*inode
-	nextID uint64
-	births map[uint64]bool // by device: whether its inodes' times of birth stay the same
+	byID    map[uint64]*inode
+	byKey   map[inodeKey]*inode
+	byName  map[place]*inode
+	nextID  uint64
+	devices map[uint64]device
+}
+
+// device is a file system of the tree.
+type device struct {
+	births bool    // its inodes' times of birth stay the same
+	fsid   [8]byte // as fanotify tells it
 }
 
 // place is a name in a directory that the client knows.
@@ -80,7 +96,7 @@ func (t *inodeTable) init(b *Budget, firstID uint64, openName func(*inode, strin
 	t.byKey = map[inodeKey]*inode{}
 	t.byName = map[place]*inode{}
 	t.nextID = firstID
-	t.births = map[uint64]bool{}
+	t.devices = map[uint64]device{}
 }
 
 func (t *inodeTable) setRoot(fd int, st *unix.Statx_t) error {
@@ -99,7 +115,7 @@ func (t *inodeTable) setRoot(fd int, st *unix.Statx_t) error {
 // keyOf needs mu.
 func (t *inodeTable) keyOf(st *unix.Statx_t) inodeKey {
 	k := inodeKey{devMajor: st.Dev_major, devMinor: st.Dev_minor, ino: st.Ino, mount: st.Mnt_id}
-	if st.Mask&unix.STATX_BTIME != 0 && t.births[deviceOf(st)] {
+	if st.Mask&unix.STATX_BTIME != 0 && t.devices[deviceOf(st)].births {
 		k.birth = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 	}
 	return k
@@ -111,16 +127,21 @@ func deviceOf(st *unix.Statx_t) uint64 { return unix.Mkdev(st.Dev_major, st.Dev_
 func (t *inodeTable) learnDevice(fd int, st *unix.Statx_t) {
 	dev := deviceOf(st)
 	t.mu.Lock()
-	_, met := t.births[dev]
+	_, met := t.devices[dev]
 	t.mu.Unlock()
 	if met {
 		return
 	}
 	var fs unix.Statfs_t
-	// A file of an overlay that is copied up has the birth of its copy.
-	stays := unix.Fstatfs(fd, &fs) == nil && fs.Type != unix.OVERLAYFS_SUPER_MAGIC
+	var d device
+	if unix.Fstatfs(fd, &fs) == nil {
+		// A file of an overlay that is copied up has the birth of its copy.
+		d.births = fs.Type != unix.OVERLAYFS_SUPER_MAGIC
+		binary.NativeEndian.PutUint32(d.fsid[:], uint32(fs.Fsid.Val[0]))
+		binary.NativeEndian.PutUint32(d.fsid[4:], uint32(fs.Fsid.Val[1]))
+	}
 	t.mu.Lock()
-	t.births[dev] = stays
+	t.devices[dev] = d
 	t.mu.Unlock()
 }
 
@@ -148,6 +169,7 @@ func (t *inodeTable) get(id uint64) (*inode, error) {
 
 func (t *inodeTable) put(n *inode) {
 	n.recent.Store(true)
+	n.seen.Store(true)
 	t.mu.Lock()
 	n.uses--
 	drop := t.unlinkIfIdle(n)
@@ -210,6 +232,9 @@ func (t *inodeTable) adopt(fd int, at place, st *unix.Statx_t) (*inode, error) {
 		return n, nil
 	}
 	t.budget.cache(n)
+	if t.watcher != nil && n.isDir() {
+		t.watcher.add(n)
+	}
 	return n, nil
 }
 
@@ -287,6 +312,13 @@ func (t *inodeTable) moved(from, to place, exchanged bool) {
 	}
 }
 
+// refer counts a lookup of a pinned inode.
+func (t *inodeTable) refer(n *inode) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n.lookups++
+}
+
 // forget takes n of the client's references back; more than it has is all it has.
 func (t *inodeTable) forget(id, count uint64) {
 	if id == fuse.FUSE_ROOT_ID {
@@ -320,6 +352,9 @@ func (t *inodeTable) unlinkIfIdle(n *inode) bool {
 // free gives back what an inode that left the table holds.
 func (t *inodeTable) free(n *inode) {
 	n.locks.closeAll(t.budget)
+	if t.watcher != nil {
+		t.watcher.remove(n)
+	}
 	t.budget.uncache(n)
 	t.mu.Lock()
 	fd := n.fd
@@ -334,6 +369,9 @@ func (t *inodeTable) free(n *inode) {
 
 // closeIdle closes an inode's descriptor, if nobody uses it now.
 func (t *inodeTable) closeIdle(n *inode) bool {
+	if t.watcher != nil && t.watcher.isWatched(n) {
+		return false
+	}
 	t.mu.Lock()
 	if n.uses > 0 || n.fd < 0 {
 		t.mu.Unlock()

@@ -3,8 +3,12 @@
 package posix
 
 import (
+	"time"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/guest/sharechange"
 )
 
 // Lookup finds one name in a directory and counts the client's reference to what it names.
@@ -77,6 +81,9 @@ func (fs *FS) enter(fd int, at place, out *fuse.EntryOut) error {
 		return err
 	}
 	n, err := fs.inodes.adopt(fd, at, st)
+	if fs.budget.crowded(time.Now()) {
+		go fs.notify(sharechange.Change{Kind: sharechange.Crowded}) // which waits for the client to read
+	}
 	if err != nil {
 		return err
 	}
@@ -93,6 +100,22 @@ func (fs *FS) fillEntry(n *inode, st *unix.Statx_t, out *fuse.EntryOut) {
 	if !n.isSymlink() {
 		out.SetEntryTimeout(entryTimeout)
 	}
+}
+
+// Relookup counts a reference to an inode that the client has already.
+func (fs *FS) Relookup(node uint64, out *fuse.EntryOut) fuse.Status {
+	n, err := fs.inodes.get(node)
+	if err != nil {
+		return status(err)
+	}
+	defer fs.inodes.put(n)
+	st, err := statFD(n.fd)
+	if err != nil {
+		return status(err)
+	}
+	fs.inodes.refer(n)
+	fs.fillEntry(n, st, out)
+	return fuse.OK
 }
 
 // Forget takes references back.

@@ -32,14 +32,15 @@ const (
 
 // requestHeader is what we need of struct fuse_in_header.
 type requestHeader struct {
-	opcode uint32
-	unique uint64
+	opcode       uint32
+	unique, node uint64
 }
 
 func header(msg []byte) requestHeader {
 	return requestHeader{
 		opcode: binary.NativeEndian.Uint32(msg[4:]),
 		unique: binary.NativeEndian.Uint64(msg[8:]),
+		node:   binary.NativeEndian.Uint64(msg[16:]),
 	}
 }
 

@@ -13,10 +13,14 @@ import (
 	"log"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
+
+	"github.com/paddock-run/paddock/guest/sharechange"
 )
 
 // Limits of a share's messages.
@@ -36,15 +40,26 @@ const (
 // Server answers the requests of one share. It outlives connections: inodes
 // and handles stay when the stream breaks and a new one comes.
 type Server struct {
+	fs    FileSystem
 	proto *fuse.ProtocolServer
 	slots chan struct{}
 	waits chan struct{} // slots of lock waits
 	wg    sync.WaitGroup
+	out   atomic.Pointer[replyWriter] // of the newest stream
+}
+
+// FileSystem is what a Server serves.
+type FileSystem interface {
+	fuse.RawFileSystem
+	// Relookup counts a reference of the client to an inode that it has, and tells
+	// what a lookup of one of its names would.
+	Relookup(node uint64, out *fuse.EntryOut) fuse.Status
 }
 
 // New makes a server of fs.
-func New(fs fuse.RawFileSystem) *Server {
+func New(fs FileSystem) *Server {
 	return &Server{
+		fs: fs,
 		proto: fuse.NewProtocolServer(fs, &fuse.MountOptions{
 			MaxWrite:      MaxWrite,
 			MaxReadAhead:  MaxWrite,
@@ -72,6 +87,7 @@ func New(fs fuse.RawFileSystem) *Server {
 func (s *Server) Serve(conn io.ReadWriter) error {
 	in := bufio.NewReaderSize(conn, 64<<10)
 	out := &replyWriter{w: conn}
+	s.out.Store(out)
 	for {
 		msg, err := readMessage(in)
 		if err != nil {
@@ -84,6 +100,9 @@ func (s *Server) Serve(conn io.ReadWriter) error {
 			continue
 		}
 		switch req.opcode {
+		case sharechange.OpRelookup:
+			s.relookup(req, out)
+			msg.free()
 		case opForget, opBatchForget, opInterrupt, opInit:
 			s.answer(req, msg, out)
 		case opSetlkw:
@@ -99,6 +118,28 @@ func (s *Server) Serve(conn io.ReadWriter) error {
 			s.work(req, msg, out, s.slots)
 		}
 	}
+}
+
+// Notify tells the client of a change. It waits while the client does not read,
+// and does nothing while there is no stream.
+func (s *Server) Notify(c sharechange.Change) {
+	if out := s.out.Load(); out != nil {
+		out.write(sharechange.Encode(c))
+	}
+}
+
+// relookup answers a request that no kernel makes: see sharechange.
+func (s *Server) relookup(req requestHeader, out *replyWriter) {
+	var entry fuse.EntryOut
+	if status := s.fs.Relookup(req.node, &entry); !status.Ok() {
+		out.fail(req, unix.Errno(status))
+		return
+	}
+	const size = 16 + unsafe.Sizeof(entry)
+	reply := make([]byte, 16, size)
+	binary.NativeEndian.PutUint32(reply, uint32(size))
+	binary.NativeEndian.PutUint64(reply[8:], req.unique)
+	out.write(append(reply, unsafe.Slice((*byte)(unsafe.Pointer(&entry)), unsafe.Sizeof(entry))...))
 }
 
 // work answers a request in the background and then gives its slot back.

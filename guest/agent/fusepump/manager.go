@@ -26,6 +26,8 @@ const ReconnectTimeout = 10 * time.Second
 
 // Manager holds the shares of a guest. The zero value is ready. Its methods may be called concurrently.
 type Manager struct {
+	watches watches
+
 	mu sync.Mutex
 	// what follows is guarded by mu
 	streams map[string]net.Conn // registered, not mounted yet
@@ -68,7 +70,7 @@ func (m *Manager) Mount(ctx context.Context, shareID, target string, readOnly, r
 		m.mu.Unlock()
 		return fmt.Errorf("mount share %s at %s: %w: the host must open it first", shareID, target, ErrNoStream)
 	}
-	p, err := newPump(target, readOnly, rootIsFile, maxWrite)
+	p, err := newPump(target, readOnly, rootIsFile, maxWrite, &m.watches)
 	if err != nil {
 		m.mu.Unlock()
 		return fmt.Errorf("mount share %s at %s: %w", shareID, target, err)

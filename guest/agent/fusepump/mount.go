@@ -11,26 +11,34 @@ import (
 	"github.com/paddock-run/paddock/guest/fusedev"
 )
 
-// mountFUSE opens /dev/fuse and mounts it at target.
-func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (*fusedev.Device, error) {
-	dev, err := fusedev.Open()
+// mountFUSE opens /dev/fuse and mounts it at target. clone is the same mount, not
+// attached, and never read-only: on it changes of the host are replayed.
+func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (dev *fusedev.Device, clone int, err error) {
+	dev, err = fusedev.Open()
 	if err != nil {
-		return nil, err
+		return nil, -1, err
 	}
 	rootMode := uint32(unix.S_IFDIR)
 	if rootIsFile {
 		rootMode = unix.S_IFREG
 	}
-	flags := uintptr(0)
-	if readOnly {
-		flags |= unix.MS_RDONLY
-	}
 	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", dev.FD(), rootMode, maxRead)
-	if err := unix.Mount("paddock", target, "fuse.paddock", flags, opts); err != nil {
+	if err := unix.Mount("paddock", target, "fuse.paddock", 0, opts); err != nil {
 		dev.Close()
-		return nil, fmt.Errorf("mount fuse: %w", err)
+		return nil, -1, fmt.Errorf("mount fuse: %w", err)
 	}
-	return dev, nil
+	clone, err = unix.OpenTree(unix.AT_FDCWD, target, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err == nil && readOnly {
+		if err = unix.Mount("", target, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+			unix.Close(clone)
+		}
+	}
+	if err != nil {
+		unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		dev.Close()
+		return nil, -1, fmt.Errorf("mount fuse: %w", err)
+	}
+	return dev, clone, nil
 }
 
 // pollProbe is a name that the host's server knows in every directory root: a file to poll.

@@ -12,12 +12,14 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/guest/fusedev"
+	"github.com/paddock-run/paddock/guest/sharechange"
 )
 
 const (
@@ -59,6 +61,10 @@ type pump struct {
 	ready   chan struct{} // closed by the first answer, that of FUSE_INIT
 	stopped chan struct{}
 
+	replayer    *replayer
+	replay      atomic.Pointer[replay] // what the replayer does now
+	madeUpNodes uint64                 // of readRequests
+
 	mu sync.Mutex
 	// what follows is guarded by mu
 	link    *link         // the stream in use, nil while there is none
@@ -71,8 +77,9 @@ type pump struct {
 
 // request is one of the kernel's.
 type request struct {
-	link   *link
-	opcode uint32
+	link    *link
+	opcode  uint32
+	instead []byte // if set: the answer, should the host's be an error
 }
 
 // failure is what a request gets whose answer is lost. Whether the host has done
@@ -119,18 +126,18 @@ func hello(init []byte) []byte {
 	return msg
 }
 
-func newPump(target string, readOnly, rootIsFile bool, maxWrite uint32) (*pump, error) {
+func newPump(target string, readOnly, rootIsFile bool, maxWrite uint32, w *watches) (*pump, error) {
 	if maxWrite == 0 {
 		maxWrite = defaultMaxWrite
 	}
 	if maxWrite > maxMaxWrite {
 		return nil, fmt.Errorf("max write of %d bytes: at most %d", maxWrite, maxMaxWrite)
 	}
-	dev, err := mountFUSE(target, readOnly, rootIsFile, maxWrite)
+	dev, clone, err := mountFUSE(target, readOnly, rootIsFile, maxWrite)
 	if err != nil {
 		return nil, err
 	}
-	return &pump{
+	p := &pump{
 		target:  target,
 		bufSize: int(maxWrite) + headerRoom,
 		dev:     dev,
@@ -138,7 +145,12 @@ func newPump(target string, readOnly, rootIsFile bool, maxWrite uint32) (*pump, 
 		stopped: make(chan struct{}),
 		changed: make(chan struct{}),
 		pending: map[uint64]request{},
-	}, nil
+	}
+	if p.replayer, err = startReplayer(p, clone, w); err != nil {
+		unix.Close(clone)
+		return nil, errors.Join(err, p.stop())
+	}
+	return p, nil
 }
 
 func (p *pump) waitReady(ctx context.Context) error {
@@ -149,6 +161,15 @@ func (p *pump) waitReady(ctx context.Context) error {
 		return errStopped
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+func (p *pump) isStopped() bool {
+	select {
+	case <-p.stopped:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -198,10 +219,9 @@ func (p *pump) lose(l *link, why error) {
 	}
 	ended := p.ended
 	p.mu.Unlock()
-	if ended {
-		return
+	if !ended {
+		klog.InfoS("Share lost its stream", "target", p.target, "requestsFailed", len(failed), "why", why)
 	}
-	klog.InfoS("Share lost its stream", "target", p.target, "requestsFailed", len(failed), "why", why)
 	for unique, r := range failed {
 		p.replyError(unique, r.failure())
 	}
@@ -255,6 +275,15 @@ func (p *pump) send(msg []byte) {
 		p.replyError(unique, unix.ENOSYS)
 		return
 	}
+	if p.answerReplay(msg) {
+		return
+	}
+	p.pass(msg, opcode, nil)
+}
+
+// pass sends one request on the stream, or fails it. instead: see request.
+func (p *pump) pass(msg []byte, opcode uint32, instead []byte) {
+	unique := binary.NativeEndian.Uint64(msg[8:])
 	// An interrupt is answered only when it came too early; nothing waits for it.
 	answered := opcode != opForget && opcode != opBatchForget && opcode != opNotifyReply && opcode != opInterrupt
 	l, err := p.current()
@@ -266,7 +295,7 @@ func (p *pump) send(msg []byte) {
 	}
 	if answered {
 		p.mu.Lock()
-		p.pending[unique] = request{l, opcode}
+		p.pending[unique] = request{l, opcode, instead}
 		if opcode == opInit {
 			p.init = bytes.Clone(msg)
 		}
@@ -295,16 +324,25 @@ func (p *pump) readReplies(l *link) {
 			return
 		}
 		unique := binary.NativeEndian.Uint64(buf[8:])
-		if unique == helloUnique {
+		answer := buf[:n]
+		switch {
+		case unique == helloUnique:
+			continue
+		case unique == 0:
+			if sharechange.Is(answer) {
+				p.replayer.add(answer)
+			}
 			continue
 		}
-		if unique != 0 {
-			p.mu.Lock()
-			delete(p.pending, unique)
-			p.mu.Unlock()
+		p.mu.Lock()
+		r := p.pending[unique]
+		delete(p.pending, unique)
+		p.mu.Unlock()
+		if r.instead != nil && binary.NativeEndian.Uint32(answer[4:]) != 0 {
+			answer = r.instead
 		}
 		// ENOENT: the request was interrupted or failed meanwhile.
-		if err := p.dev.Write(buf[:n]); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := p.dev.Write(answer); err != nil && !errors.Is(err, unix.ENOENT) {
 			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) {
 				p.lose(l, err)
 				return
@@ -357,8 +395,11 @@ func (p *pump) stop() error {
 	if l != nil {
 		l.conn.Close()
 	}
-	p.dev.Wake()
 	go func() {
+		if p.replayer != nil {
+			<-p.replayer.done // it may wait for an answer
+		}
+		p.dev.Wake()
 		p.users.Wait()
 		p.dev.Close()
 	}()
