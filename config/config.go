@@ -84,7 +84,8 @@ type CDI struct {
 
 // Volumes configures how pods see the host's files.
 type Volumes struct {
-	ChangeNotices bool `json:"changeNotices"`
+	ChangeNotices bool     `json:"changeNotices"`
+	Direct        []string `json:"direct"`
 }
 
 // Dirs are the folders to look for specs in; none when CDI is switched off.
@@ -201,6 +202,11 @@ func (c *Config) validate() error {
 	}
 	if c.CDI.Enabled && len(c.CDI.SpecDirs) == 0 {
 		bad("cdi.specDirs", "is empty; name the folders of CDI specs, or set cdi.enabled: false")
+	}
+	for _, dir := range c.Volumes.Direct {
+		if !filepath.IsAbs(dir) {
+			bad("volumes.direct", "%q is not an absolute path", dir)
+		}
 	}
 	if n := c.Registry.MaxConcurrentDownloads; n < 1 || n > 64 {
 		bad("registry.maxConcurrentDownloads", "%d is not within 1 to 64", n)

@@ -57,6 +57,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 		{"images: {maxLayerSize: 0}", "images.maxLayerSize"},
 		{"images: {pinned: [Not/A/Reference]}", "images.pinned"},
 		{"cdi: {specDirs: [etc/cdi]}", "cdi.specDirs"},
+		{"volumes: {direct: [volumes]}", "volumes.direct"},
 		{"cdi: {specDirs: []}", "cdi.enabled"},
 		{"nri: {socket: here}", "nri.socket"},
 		{"nri: {pluginDir: \"\"}", "nri.pluginDir"},

@@ -35,7 +35,7 @@ func (k *containerMake) leaseLayers(ctx context.Context, imageID string) ([]*gue
 	parts, partCtx := errgroup.WithContext(ctx)
 	for i, layer := range layers {
 		parts.Go(func() error {
-			addr, err := s.acquireDisk(partCtx, layer.Path)
+			addr, err := s.acquireDisk(partCtx, vm.Disk{Path: layer.Path, ReadOnly: true}, nil)
 			if err != nil {
 				return fmt.Errorf("attach layer %s: %w", layer.ID, err)
 			}
@@ -59,19 +59,26 @@ func guestDisk(a vm.DiskAddress) *guestapi.DiskAddress {
 	return &guestapi.DiskAddress{Controller: a.Controller, Lun: a.LUN}
 }
 
-func (s *sandbox) acquireDisk(ctx context.Context, path string) (vm.DiskAddress, error) {
-	return s.disks.acquire(ctx, path, func(ctx context.Context) (vm.DiskAddress, error) {
-		addr, err := s.vm.AttachDisk(ctx, vm.Disk{Path: path, ReadOnly: true})
-		if !errors.Is(err, vm.ErrExists) {
+// acquireDisk attaches a disk for one more user. prepare, if set, runs before it is attached.
+func (s *sandbox) acquireDisk(ctx context.Context, disk vm.Disk, prepare func(context.Context) error) (vm.DiskAddress, error) {
+	return s.disks.acquire(ctx, disk.Path, func(ctx context.Context) (vm.DiskAddress, error) {
+		if prepare != nil {
+			if err := prepare(ctx); err != nil {
+				return vm.DiskAddress{}, err
+			}
+		}
+		addr, err := s.vm.AttachDisk(ctx, disk)
+		if !errors.Is(err, vm.ErrExists) || !disk.ReadOnly {
 			return addr, err
 		}
 		// An earlier process attached it and ended before it could note where:
 		// under another name it can be attached once more.
 		alias := filepath.Join(s.dir, "disk-"+newID()[:16])
-		if err := os.Symlink(path, alias); err != nil {
+		if err := os.Symlink(disk.Path, alias); err != nil {
 			return addr, err
 		}
-		return s.vm.AttachDisk(ctx, vm.Disk{Path: alias, ReadOnly: true})
+		disk.Path = alias
+		return s.vm.AttachDisk(ctx, disk)
 	})
 }
 

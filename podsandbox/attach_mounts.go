@@ -18,7 +18,12 @@ import (
 
 // attachMounts makes the guest's mounts of the container's, and shares host paths.
 func (k *containerMake) attachMounts(ctx context.Context) (err error) {
-	if k.options, err = k.m.cfg.options(k.s.status.Load().Config.Annotations); err != nil {
+	pod := &k.s.status.Load().Config
+	if k.options, err = k.m.cfg.options(pod.Annotations); err != nil {
+		return err
+	}
+	k.where = classifier{podUID: pod.Meta.UID, limits: k.options.emptyDirLimits, directVolumes: k.m.cfg.DirectVolumeDirs}
+	if err := k.attachDevices(ctx); err != nil {
 		return err
 	}
 	for _, m := range k.allMounts() {
@@ -66,7 +71,7 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		out.Source = source
 		return out, nil
 	}
-	source, err := classify(m.HostPath)
+	source, err := k.where.classify(m.HostPath)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +83,12 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		out.Source = &guestapi.Mount_Tmpfs{Tmpfs: source.tmpfs}
 	case source.scratch != nil:
 		out.Source = &guestapi.Mount_Scratch{Scratch: source.scratch}
+	case source.disk != nil:
+		addr, err := k.attachVolume(ctx, source.disk)
+		if err != nil {
+			return nil, err
+		}
+		out.Source = &guestapi.Mount_Disk{Disk: &guestapi.DiskSource{Disk: guestDisk(addr), FsType: source.disk.fsType, Subpath: source.disk.subpath}}
 	default:
 		share := sharing(source.path, m)
 		share.Watch = k.options.changeNotices

@@ -88,6 +88,7 @@ type containerMake struct {
 	undo undo
 
 	options podOptions
+	where   classifier
 	image   imageservice.Image
 	volumes map[string]imageservice.Image // of image volumes, by container path
 	devices *cdi.Edits

@@ -263,7 +263,7 @@ func TestMounts(t *testing.T) {
 	w := newWorld(t)
 	pod := w.run("a")
 	dir := t.TempDir()
-	empty := filepath.Join(dir, "pods/uid/volumes/kubernetes.io~empty-dir/cache")
+	empty := filepath.Join(dir, "pods/a-uid/volumes/kubernetes.io~empty-dir/cache")
 	if err := os.MkdirAll(empty, 0o777); err != nil {
 		t.Fatal(err)
 	}

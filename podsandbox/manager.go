@@ -37,6 +37,8 @@ type Config struct {
 	Pool PoolConfig
 	// CDISpecDirs hold the specs of CDI devices, the last one winning. Empty: containers with CDI devices are refused.
 	CDISpecDirs []string
+	// DirectVolumeDirs are the folders in which drivers say which volumes are disks: see directVolume.
+	DirectVolumeDirs []string
 	// NoChangeNotices: pods are not told what the host changes in their volumes, unless they ask for it.
 	NoChangeNotices bool
 	// ResolvConf is the resolver configuration of pods that have none. "": /etc/resolv.conf.

@@ -64,19 +64,24 @@ func (e *ext4Scratch) template(ctx context.Context) (string, error) {
 // format makes an empty file system. It has no journal: what is on it need not
 // outlive a crash of its VM.
 func (e *ext4Scratch) format(ctx context.Context, path string) error {
+	return formatExt4(ctx, path, e.size, "-O", "^has_journal")
+}
+
+// formatExt4 makes a sparse file with an ext4 of size bytes.
+func formatExt4(ctx context.Context, path string, size uint64, options ...string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(int64(e.size))
+	err = f.Truncate(int64(size))
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal",
-		"-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0", path)
+	args := append([]string{"-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"}, options...)
+	cmd := exec.CommandContext(ctx, "mkfs.ext4", append(args, path)...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	if cmd.Err != nil { // not in PATH, which may lack the administrator's folders
 		cmd.Path, cmd.Err = "/usr/sbin/mkfs.ext4", nil

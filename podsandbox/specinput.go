@@ -43,6 +43,9 @@ func (m *Manager) specInput(s *sandbox, id string, cfg *ContainerConfig, image i
 		in.Env = append(in.Env, e.Key+"="+e.Value)
 	}
 	for _, d := range cfg.Devices {
+		if blockDevice(d.HostPath) != "" {
+			continue // attached as a disk
+		}
 		in.Devices = append(in.Devices, ocispec.Device{ContainerPath: d.ContainerPath, GuestPath: d.HostPath, Permissions: d.Permissions})
 	}
 	return in, nil

@@ -44,8 +44,12 @@ func TestEmptyDirName(t *testing.T) {
 		"/var/lib/kubelet/pods/u/volumes/kubernetes.io~empty-dir/v/sub": "emptydir/v/sub",
 		"/var/lib/kubelet/pods/u/volumes/kubernetes.io~empty-dir/":      "",
 		"/var/lib/kubelet/pods/u/volumes/kubernetes.io~secret/v":        "",
+		// Another pod's, and what only looks like one.
+		"/var/lib/kubelet/pods/other/volumes/kubernetes.io~empty-dir/v": "",
+		"/srv/volumes/kubernetes.io~empty-dir/v":                        "",
 	} {
-		if got := emptyDirName(in); got != want {
+		c := classifier{podUID: "u"}
+		if got := c.emptyDirName(in); got != want {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}

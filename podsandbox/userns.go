@@ -35,6 +35,8 @@ func (s *mountSource) mapOwner(ids *idmap.Range) error {
 		owners = []*uint32{&s.tmpfs.Uid, &s.tmpfs.Gid}
 	case s.scratch != nil:
 		owners = []*uint32{&s.scratch.Uid, &s.scratch.Gid}
+	case s.disk != nil && s.disk.make:
+		owners = []*uint32{&s.disk.uid, &s.disk.gid}
 	}
 	for _, id := range owners {
 		host, ok := ids.ToHost(*id)

@@ -90,6 +90,7 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		Pool:              podsandbox.PoolConfig{Min: cfg.VM.Pool.Min, Max: cfg.VM.Pool.Max, MemoryBytes: uint64(cfg.VM.Pool.Memory.Value())},
 		CDISpecDirs:       cfg.CDI.Dirs(),
 		NoChangeNotices:   !cfg.Volumes.ChangeNotices,
+		DirectVolumeDirs:  cfg.Volumes.Direct,
 	}, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares, Hooks: plugins.hooks()})
 	if err != nil {
 		return nil, fmt.Errorf("pod sandboxes: %w", err)

@@ -81,10 +81,7 @@ func TestUserNamespace(t *testing.T) {
 	if err := os.Chmod(filepath.Join(secret, "..1/token"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	empty := filepath.Join(hostDir(t, nil), "pods", "uid-1", "volumes", "kubernetes.io~empty-dir", "cache")
-	if err := os.MkdirAll(empty, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	empty := emptyDir(t, hostDir(t, nil), "cache", 0o755)
 	raw := hostDir(t, nil)
 	p := runMappedPod(t)
 	volumes := func(cfg *runtimeapi.ContainerConfig) {

@@ -114,24 +114,3 @@ func TestProjectedVolume(t *testing.T) {
 		return string(c.execSync("cat /var/run/secrets/token").GetStdout()) == "second\n"
 	})
 }
-
-// TestEmptyDir shares a folder of the path that kubelet gives emptyDirs between two containers.
-func TestEmptyDir(t *testing.T) {
-	dir := filepath.Join(hostDir(t, nil), "pods", "uid-1", "volumes", "kubernetes.io~empty-dir", "cache")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	p := runPod(t, nil)
-	with := func(cfg *runtimeapi.ContainerConfig) {
-		cfg.Mounts = []*runtimeapi.Mount{mount(dir, "/cache", false)}
-	}
-	one := p.run("one", "exec sleep 1000", with)
-	two := p.run("two", "exec sleep 1000", with)
-	one.exec("echo shared > /cache/file")
-	if got := two.exec("cat /cache/file; stat -c %a /cache"); got != "shared\n777" {
-		t.Errorf("the other container reads %q", got)
-	}
-}

@@ -151,7 +151,8 @@ func (a *Agent) mountSource(ctx context.Context, c *container, m *api.Mount, sta
 		return a.namedTmpfs(s.Tmpfs)
 	case *api.Mount_Disk:
 		addr := diskAddress(s.Disk.Disk)
-		target, err := a.disks.Mount(ctx, addr, s.Disk.FsType, m.ReadOnly || m.RecursiveReadOnly)
+		// Writable unless the disk is not: another container may want to write.
+		target, err := a.disks.MountVolume(ctx, addr, s.Disk.FsType)
 		if err != nil {
 			return "", err
 		}

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -57,7 +58,7 @@ func (a *Agent) writeBack() error {
 	if err := cgroup.KillAll(ctx, boot.PodCgroup); err != nil {
 		return fmt.Errorf("end the pod's processes: %w", err)
 	}
-	return a.shares.Sync()
+	return errors.Join(a.shares.Sync(), a.disks.Sync())
 }
 
 // endContainers asks every process to end, then makes it.

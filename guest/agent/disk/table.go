@@ -4,9 +4,14 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +41,7 @@ type entry struct {
 	device   string
 	target   string // "" while not mounted
 	readOnly bool
+	volume   bool // holds data to be kept
 }
 
 // NewTable makes an empty table that mounts disks below dir.
@@ -54,6 +60,58 @@ func (t *Table) Mount(ctx context.Context, addr Address, fsType string, readOnly
 		return "", fmt.Errorf("disk at %s: %w", addr, err)
 	}
 	return target, nil
+}
+
+// MountVolume is Mount for a disk that holds data: writable unless the host attached
+// it read-only, and written back by Sync.
+func (t *Table) MountVolume(ctx context.Context, addr Address, fsType string) (string, error) {
+	if _, err := t.Node(ctx, addr); err != nil {
+		return "", err
+	}
+	defer t.Release(addr)
+	e := t.acquire(addr)
+	defer t.Release(addr)
+	e.mu.Lock()
+	e.volume = true
+	node := e.node
+	e.mu.Unlock()
+	readOnly, err := os.ReadFile("/sys/class/block/" + filepath.Base(node) + "/ro")
+	if err != nil {
+		return "", fmt.Errorf("disk at %s: %w", addr, err)
+	}
+	return t.Mount(ctx, addr, fsType, strings.TrimSpace(string(readOnly)) == "1")
+}
+
+// Sync writes volumes back to their disks.
+func (t *Table) Sync() error {
+	t.mu.Lock()
+	all := slices.Collect(maps.Values(t.used))
+	t.mu.Unlock()
+	var errs []error
+	for _, e := range all {
+		e.mu.Lock()
+		target := e.target
+		if !e.volume || e.readOnly {
+			target = ""
+		}
+		e.mu.Unlock()
+		if target != "" {
+			errs = append(errs, syncfs(target))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func syncfs(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("write %s back: %w", path, err)
+	}
+	return nil
 }
 
 // MapIDs makes later read-only mounts show ids as the user namespace at path
@@ -106,7 +164,11 @@ func (t *Table) Release(addr Address) {
 	delete(t.used, addr)
 	// Removed under the table's lock: a new user of the address must find a new disk, not this one's remains.
 	if e.target != "" {
-		if err := unix.Unmount(e.target, unix.MNT_DETACH); err != nil {
+		err := unix.Unmount(e.target, 0)
+		if err == unix.EBUSY {
+			err = errors.Join(syncfs(e.target), unix.Unmount(e.target, unix.MNT_DETACH))
+		}
+		if err != nil {
 			klog.ErrorS(err, "unmount a disk", "disk", addr, "target", e.target)
 		}
 		os.Remove(e.target)

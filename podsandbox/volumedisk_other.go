@@ -1,0 +1,13 @@
+//go:build !linux
+
+package podsandbox
+
+import "os"
+
+// blockDevice: devices of other hosts are not passed on by path.
+func blockDevice(string) string { return "" }
+
+// notMounted: other hosts lock a disk that they have mounted.
+func notMounted(string) error { return nil }
+
+func setMode(path string, mode uint32) error { return os.Chmod(path, os.FileMode(mode).Perm()) }
