@@ -39,7 +39,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	out := filepath.Join(root, "build", "conformance")
-	env, err := conformance.Start(ctx, out, filepath.Join(root, "e2e"))
+	env, tempDir, err := conformance.Start(ctx, out, filepath.Join(root, "e2e"))
 	defer func() { err = errors.Join(err, env.Close(filepath.Join(out, "paddock.log"))) }()
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func run(ctx context.Context) (err error) {
 	bin := filepath.Join(root, "build", "bin")
 	suite := conformance.Suite{
 		Critest: filepath.Join(bin, "critest"), GinkgoDir: bin,
-		Socket: env.Socket, Handler: *handler, TempDir: env.TempDir, Focus: *focus,
+		Socket: env.Socket, Handler: *handler, TempDir: tempDir, Focus: *focus,
 	}
 	var errs []error
 	for _, n := range atOnce() {
