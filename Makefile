@@ -10,6 +10,7 @@ GUEST := CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-
 FUZZTIME ?= 10s
 BENCHFLAGS ?=
 CONFORMANCEFLAGS ?=
+VOLUMESFLAGS ?=
 
 .DEFAULT_GOAL := build
 
@@ -75,6 +76,11 @@ critest: deps ## Build the CRI validation suite, and the busybox and web servers
 	hack/webservers.sh build/conformance/web
 	go -C e2e test -c -o ../build/bin/critest sigs.k8s.io/cri-tools/cmd/critest
 	go -C e2e build -o ../build/bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
+
+.PHONY: volumes
+volumes: deps build guest ## Run real servers with their data on shared folders, and kill their VMs: build/volumes (VOLUMESFLAGS="-only=postgres")
+	go -C e2e build -o ../build/bin/volumes ./cmd/volumes
+	build/bin/volumes $(VOLUMESFLAGS)
 
 .PHONY: bench
 bench: deps build guest critest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md (BENCHFLAGS="-critest=0 -pods=20", ...)

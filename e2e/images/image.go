@@ -9,16 +9,24 @@ import (
 
 // Image makes a linux image of layers, lowest first.
 func Image(arch string, cfg v1.Config, layers ...Tree) (v1.Image, error) {
-	img := empty.Image
-	var adds []mutate.Addendum
+	var packed []v1.Layer
 	for _, t := range layers {
 		l, err := t.Layer()
 		if err != nil {
 			return nil, err
 		}
+		packed = append(packed, l)
+	}
+	return ImageOf(arch, cfg, packed...)
+}
+
+// ImageOf makes a linux image of layers that are packed already, lowest first.
+func ImageOf(arch string, cfg v1.Config, layers ...v1.Layer) (v1.Image, error) {
+	var adds []mutate.Addendum
+	for _, l := range layers {
 		adds = append(adds, mutate.Addendum{Layer: l, History: v1.History{CreatedBy: "paddock e2e", Created: v1.Time{Time: epoch}}})
 	}
-	img, err := mutate.Append(img, adds...)
+	img, err := mutate.Append(empty.Image, adds...)
 	if err != nil {
 		return nil, err
 	}
