@@ -30,6 +30,9 @@ type Config struct {
 	CertsDir string
 	// Architecture and Variant of the images to run; empty: this host's.
 	Architecture, Variant string
+	// WindowsVersion is the version of the Windows that runs images for it,
+	// major.minor.build; images of a newer build are not chosen. Empty: all are.
+	WindowsVersion string
 	// UserAgent is sent to registries.
 	UserAgent string
 	// MaxConcurrentDownloads bounds the layers that one pull fetches at a time.
@@ -79,7 +82,11 @@ func (c Config) withDefaults() Config {
 
 // platform is what images for an OS have to match on this host.
 func (c Config) platform(os guest.OS) ocispec.Platform {
-	return ocispec.Platform{OS: os.String(), Architecture: c.Architecture, Variant: c.Variant}
+	p := ocispec.Platform{OS: os.String(), Architecture: c.Architecture, Variant: c.Variant}
+	if os == guest.Windows {
+		p.OSVersion = c.WindowsVersion
+	}
+	return p
 }
 
 func (c Config) contentDir() string { return filepath.Join(c.Root, "content") }

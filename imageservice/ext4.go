@@ -12,14 +12,32 @@ import (
 	"github.com/Microsoft/hcsshim/ext4/tar2ext4"
 )
 
-// ext4Unpacker makes a Linux layer a read-only ext4 disk for use with overlayfs:
+// ext4Unpacker makes a layer a read-only ext4 disk for use with overlayfs:
 // whiteouts are what overlayfs knows them by.
 type ext4Unpacker struct {
 	// maxBytes bounds the disk.
 	maxBytes int64
+	// windows: the layer is one of a Windows image; see windowsLayout.
+	windows bool
 }
 
 func (ext4Unpacker) FSType() string { return "ext4" }
+
+func (u ext4Unpacker) Extension() string {
+	if u.windows {
+		return ".windows.ext4"
+	}
+	return ".ext4"
+}
+
+// scanner reads a layer as it lies in the image.
+func (u ext4Unpacker) scanner(r io.Reader) *tarScanner {
+	s := newTarScanner(r)
+	if u.windows {
+		s.layout = newWindowsLayout()
+	}
+	return s
+}
 
 // Unpack writes the disk in one pass. Layers that replace their own entries take
 // two more: one to plan, one to write.
@@ -28,7 +46,7 @@ func (u ext4Unpacker) Unpack(ctx context.Context, open OpenLayer, dst *os.File) 
 	if !errors.Is(err, errNeedsPlan) {
 		return err
 	}
-	plan, err := planLayer(open)
+	plan, err := u.plan(open)
 	if err != nil {
 		return err
 	}
@@ -38,13 +56,13 @@ func (u ext4Unpacker) Unpack(ctx context.Context, open OpenLayer, dst *os.File) 
 	return u.write(open, dst, plan)
 }
 
-func planLayer(open OpenLayer) (*tarPlan, error) {
+func (u ext4Unpacker) plan(open OpenLayer) (*tarPlan, error) {
 	layer, err := open()
 	if err != nil {
 		return nil, err
 	}
 	defer layer.Close()
-	return newTarPlan(layer)
+	return newTarPlan(u.scanner(layer))
 }
 
 // write converts the layer. The layer's stream stays open for its caller to verify.
@@ -60,7 +78,7 @@ func (u ext4Unpacker) write(open OpenLayer, dst *os.File, plan *tarPlan) error {
 	rewritten := make(chan error, 1)
 	go func() {
 		out := bufio.NewWriterSize(pw, 256<<10)
-		err := rewriteTar(layer, out, plan)
+		err := rewriteTar(u.scanner(layer), out, plan)
 		if err == nil {
 			err = out.Flush()
 		}

@@ -34,6 +34,11 @@ func debugfs(t testing.TB, path, command string) string {
 // unpackTar makes a disk of a tar.
 func unpackTar(t testing.TB, tarball []byte) (string, error) {
 	t.Helper()
+	return unpackWith(t, ext4Unpacker{maxBytes: 64 << 30}, tarball)
+}
+
+func unpackWith(t testing.TB, u ext4Unpacker, tarball []byte) (string, error) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk")
 	dst, err := os.Create(path)
 	if err != nil {
@@ -41,7 +46,7 @@ func unpackTar(t testing.TB, tarball []byte) (string, error) {
 	}
 	defer dst.Close()
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(tarball)), nil }
-	return path, ext4Unpacker{maxBytes: 64 << 30}.Unpack(context.Background(), open, dst)
+	return path, u.Unpack(context.Background(), open, dst)
 }
 
 func TestExt4IsFaithful(t *testing.T) {

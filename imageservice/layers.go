@@ -32,7 +32,7 @@ func (s *Store) pin(ids []digest.Digest) (unpin func()) {
 }
 
 func (s *Store) layerPath(u Unpacker, id digest.Digest) string {
-	return filepath.Join(s.cfg.layersDir(), id.Encoded()+"."+u.FSType())
+	return filepath.Join(s.cfg.layersDir(), id.Encoded()+u.Extension())
 }
 
 // ensureLayer unpacks a layer unless its disk exists. Its disk must be pinned

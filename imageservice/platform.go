@@ -16,8 +16,8 @@ const attestationType = "vnd.docker.reference.type"
 // rankManifests returns the manifests of an index that run on want, best first.
 //
 // Linux follows containerd: the exact variant, then lesser ones, then what the
-// architecture also runs. Windows containers run in a VM of their own, so that
-// any build goes; the highest os.version is the best patched one.
+// architecture also runs. For Windows see fitsBuild; the highest os.version is
+// nearest to what runs it, and the best patched one.
 func rankManifests(index ocispec.Index, want ocispec.Platform) []ocispec.Descriptor {
 	match := platforms.Only(want)
 	if want.OS == "windows" {
@@ -29,10 +29,11 @@ func rankManifests(index ocispec.Index, want ocispec.Platform) []ocispec.Descrip
 			continue
 		}
 		p := platforms.Normalize(*d.Platform)
+		fits := fitsBuild(p, want)
 		if want.OS == "windows" {
 			p.OSVersion, p.OSFeatures = "", nil
 		}
-		if match.Match(p) {
+		if fits && match.Match(p) {
 			fit = append(fit, d)
 		}
 	}
@@ -52,6 +53,23 @@ func rankManifests(index ocispec.Index, want ocispec.Platform) []ocispec.Descrip
 	return fit
 }
 
+// fitsBuild tells whether an image's Windows is not newer than the one that runs
+// it. That is Microsoft's rule for containers with Hyper-V isolation, as all are
+// here ("Windows container version compatibility"): the build counts, the revision
+// does not. An image that does not name its build fits, and without a wanted version all do.
+func fitsBuild(have, want ocispec.Platform) bool {
+	if want.OSVersion == "" || have.OS != "windows" {
+		return true
+	}
+	const build = 3 // parts of major.minor.build.revision
+	return compareVersions(firstParts(have.OSVersion, build), firstParts(want.OSVersion, build)) <= 0
+}
+
+func firstParts(version string, n int) string {
+	parts := strings.Split(version, ".")
+	return strings.Join(parts[:min(n, len(parts))], ".")
+}
+
 // unlabelled returns the manifests whose platform only their config tells.
 func unlabelled(index ocispec.Index) []ocispec.Descriptor {
 	return slices.DeleteFunc(slices.Clone(index.Manifests), func(d ocispec.Descriptor) bool {
@@ -65,7 +83,7 @@ func isAttestation(d ocispec.Descriptor) bool {
 
 // runsOn tells whether an image of platform have runs where want is wanted.
 func runsOn(have, want ocispec.Platform) bool {
-	if have.OS != want.OS {
+	if have.OS != want.OS || !fitsBuild(have, want) {
 		return false
 	}
 	have = platforms.Normalize(have)
@@ -82,7 +100,11 @@ func noPlatform(ref string, want ocispec.Platform, have []string) error {
 	if len(have) > most {
 		have = append(have[:most:most], "...")
 	}
-	return fmt.Errorf("%w: %s has no %s image, it has: %s", ErrNoPlatform, ref, platforms.Format(want), strings.Join(have, ", "))
+	wanted := platforms.Format(want)
+	if want.OSVersion != "" {
+		wanted += " (" + want.OSVersion + " or older)"
+	}
+	return fmt.Errorf("%w: %s has no %s image, it has: %s", ErrNoPlatform, ref, wanted, strings.Join(have, ", "))
 }
 
 func platformNames(index ocispec.Index) []string {
@@ -91,13 +113,17 @@ func platformNames(index ocispec.Index) []string {
 		if d.Platform == nil || isAttestation(d) {
 			continue
 		}
-		name := platforms.Format(*d.Platform)
-		if d.Platform.OSVersion != "" {
-			name += " (" + d.Platform.OSVersion + ")"
-		}
-		names = append(names, name)
+		names = append(names, platformName(*d.Platform))
 	}
 	return names
+}
+
+func platformName(p ocispec.Platform) string {
+	name := platforms.Format(p)
+	if p.OSVersion != "" {
+		name += " (" + p.OSVersion + ")"
+	}
+	return name
 }
 
 // compareVersions compares dotted numbers, part by part.

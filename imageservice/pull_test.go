@@ -61,11 +61,12 @@ func TestPullBothPlatformsSideBySide(t *testing.T) {
 	for _, layer := range layers {
 		checkExt4(t, layer.Path)
 	}
-	if _, err := s.Layers(ctx, w.ID, "c2"); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("Layers of a windows image: %v", err)
+	layers, err = s.Layers(ctx, w.ID, "c2")
+	if err != nil || len(layers) != 1 || layers[0].ID != raw.diffID || debugfs(t, layers[0].Path, "cat /app.exe") != "exe" {
+		t.Errorf("Layers of a windows image: %v, %v", layers, err)
 	}
 	owners, err := s.LeaseOwners(ctx)
-	if err != nil || !slices.Equal(owners, []string{"c1"}) {
+	if err != nil || !slices.Equal(owners, []string{"c1", "c2"}) {
 		t.Errorf("owners %v, %v", owners, err)
 	}
 }
@@ -76,6 +77,7 @@ func TestPullErrors(t *testing.T) {
 	arm, _ := reg.image(t, "app", "arm", linuxARM64, good)
 	win, _ := reg.image(t, "app", "", windowsAMD64, good)
 	reg.index(t, "app", "others", arm, win)
+	reg.image(t, "app", "windows", windowsAMD64, good)
 	wrong := good
 	wrong.diffID = digest.FromString("something else")
 	reg.image(t, "app", "wrongdiff", linuxAMD64, wrong)
@@ -94,6 +96,7 @@ func TestPullErrors(t *testing.T) {
 		text string
 	}{
 		{reg.host + "/app:others", ErrNoPlatform, "linux/arm64, windows"},
+		{reg.host + "/app:windows", ErrNoPlatform, "windows/amd64 (10.0.20348.1)"},
 		{reg.host + "/app:arm", ErrNoPlatform, "linux/arm64"},
 		{reg.host + "/app:none", ErrNotFound, "none"},
 		{reg.host + "/app:missing", ErrNotFound, missing.desc.Digest.String()},

@@ -95,7 +95,7 @@ func (s *Store) fetchConfig(ctx context.Context, from remotes.Fetcher, ref strin
 		return nil, err
 	}
 	if !runsOn(img.config.Platform, want) {
-		return nil, noPlatform(ref, want, []string{img.config.OS + "/" + img.config.Architecture})
+		return nil, noPlatform(ref, want, []string{platformName(img.config.Platform)})
 	}
 	refs := map[string]digest.Digest{"config": m.Config.Digest}
 	for i, l := range m.Layers {

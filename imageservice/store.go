@@ -85,13 +85,16 @@ func open(cfg Config) (*Store, error) {
 	}
 	meta := metadata.NewDB(db, blobs, nil)
 	return &Store{
-		cfg:         cfg,
-		bolt:        db,
-		db:          meta,
-		content:     meta.ContentStore(),
-		images:      metadata.NewImageStore(meta),
-		leases:      metadata.NewLeaseManager(meta),
-		unpackers:   map[guest.OS]Unpacker{guest.Linux: ext4Unpacker{maxBytes: cfg.MaxLayerBytes}},
+		cfg:     cfg,
+		bolt:    db,
+		db:      meta,
+		content: meta.ContentStore(),
+		images:  metadata.NewImageStore(meta),
+		leases:  metadata.NewLeaseManager(meta),
+		unpackers: map[guest.OS]Unpacker{
+			guest.Linux:   ext4Unpacker{maxBytes: cfg.MaxLayerBytes},
+			guest.Windows: ext4Unpacker{maxBytes: cfg.MaxLayerBytes, windows: true},
+		},
 		pinned:      cfg.pinned(),
 		unpackSlots: semaphore.NewWeighted(int64(cfg.MaxConcurrentUnpacks)),
 		pins:        map[digest.Digest]int{},

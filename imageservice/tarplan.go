@@ -21,8 +21,7 @@ type planEntry struct {
 }
 
 // newTarPlan reads a layer for its plan.
-func newTarPlan(r io.Reader) (*tarPlan, error) {
-	s := newTarScanner(r)
+func newTarPlan(s *tarScanner) (*tarPlan, error) {
 	var entries []planEntry
 	for {
 		e, err := s.next()

@@ -15,8 +15,8 @@ var errNeedsPlan = errors.New("layer replaces its own entries")
 // rewriteTar copies a layer's tar such that each entry can be written to a disk
 // as it comes: plain paths, one entry for each, checked attributes. Without a
 // plan it fails with errNeedsPlan on a layer that needs one.
-func rewriteTar(r io.Reader, w io.Writer, plan *tarPlan) error {
-	s, out := newTarScanner(r), tar.NewWriter(w)
+func rewriteTar(s *tarScanner, w io.Writer, plan *tarPlan) error {
+	out := tar.NewWriter(w)
 	seen := newConflicts()
 	for i := 0; ; i++ {
 		e, err := s.next()

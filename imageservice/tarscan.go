@@ -49,6 +49,7 @@ type entry struct {
 // tarScanner reads the entries of a layer and refuses what escapes it.
 type tarScanner struct {
 	tar      *tar.Reader
+	layout   *windowsLayout // nil: paths are as in the image
 	symlinks map[string]string
 	entries  int
 }
@@ -72,6 +73,15 @@ func (s *tarScanner) next() (entry, error) {
 		}
 		if hdr.Typeflag == tar.TypeXGlobalHeader {
 			continue
+		}
+		if s.layout != nil {
+			skip, err := s.layout.adapt(hdr)
+			if err != nil {
+				return entry{}, err
+			}
+			if skip {
+				continue
+			}
 		}
 		e, skip, err := s.read(hdr)
 		if err != nil {
