@@ -7,6 +7,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # Everything but the race detector's runs is static.
 STATIC := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 GUEST := CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-s -w"
+WINDOWS := CGO_ENABLED=0 GOOS=windows GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags "-s -w"
 FUZZTIME ?= 10s
 BENCHFLAGS ?=
 CONFORMANCEFLAGS ?=
@@ -23,22 +24,25 @@ deps: ## Install the Debian packages needed (apt-get, as root)
 	@hack/install-deps.sh
 
 .PHONY: build
-build: build/paddock build/paddock-agent ## Build the daemon and the guest's agent
+build: build/paddock build/paddock-agent build/paddock-wininit.exe ## Build the daemon and the guest's agent
 
 # Go itself knows what is out of date, so these always ask it.
-.PHONY: build/paddock build/paddock-agent
+.PHONY: build/paddock build/paddock-agent build/paddock-wininit.exe
 build/paddock:
 	@mkdir -p build
 	$(STATIC) -o $@ ./cmd/paddock
 build/paddock-agent:
 	@mkdir -p build
 	$(GUEST) -o $@ ./cmd/paddock-agent
+build/paddock-wininit.exe:
+	@mkdir -p build
+	$(WINDOWS) -o $@ ./cmd/paddock-wininit
 
 build/crun: hack/crun.sh
 	hack/crun.sh $@
 
 .PHONY: guest
-guest: build/paddock-agent build/crun ## Build the guest image: build/guest
+guest: build/paddock-agent build/crun build/paddock-wininit.exe ## Build the guest image, and the Wine disk of Windows pods: build/guest
 	go run ./guest/image/mkguest
 
 .PHONY: generate

@@ -12,7 +12,7 @@ import (
 
 // deliver sends the event that the folder names to all descendants of this
 // process, once for each interrupt.
-func deliver(dir string, interrupts <-chan os.Signal) {
+func deliver(dir folder, interrupts <-chan os.Signal) {
 	for range interrupts {
 		event, err := winproc.ReadEvent(dir)
 		if err == nil {

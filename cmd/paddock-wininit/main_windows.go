@@ -17,7 +17,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "paddock-wininit runs in a utility VM, with the folder of a process as its argument")
 		os.Exit(2)
 	}
-	code, err := run(os.Args[1])
+	code, err := run(folder(os.Args[1]))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "paddock-wininit:", err)
 		os.Exit(2)
@@ -26,14 +26,14 @@ func main() {
 	windows.ExitProcess(code)
 }
 
-func run(dir string) (code uint32, err error) {
+func run(dir folder) (code uint32, err error) {
 	interrupts := make(chan os.Signal, 8)
 	signal.Notify(interrupts, os.Interrupt)
 	req, err := winproc.ReadRequest(dir)
 	if err != nil {
 		return 0, err
 	}
-	process, err := start(req)
+	process, job, err := start(req)
 	if err != nil {
 		return 1, winproc.WriteFailed(dir, err.Error())
 	}
@@ -46,6 +46,9 @@ func run(dir string) (code uint32, err error) {
 	}
 	if err := windows.GetExitCodeProcess(process, &code); err != nil {
 		return 0, fmt.Errorf("exit code of the process: %w", err)
+	}
+	if err := job.release(); err != nil {
+		return 0, err
 	}
 	return code, winproc.WriteExit(dir, code)
 }

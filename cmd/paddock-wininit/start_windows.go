@@ -17,46 +17,59 @@ import (
 // root is the folder of a process that names none.
 const root = `C:\`
 
-// start starts a process with the stdio of this one.
-func start(r winproc.Request) (windows.Handle, error) {
+// start starts a process with the stdio of this one, in a job that ends with this one.
+func start(r winproc.Request) (process windows.Handle, j job, err error) {
 	if r.Dir == "" {
 		r.Dir = root
 	}
 	if info, err := os.Stat(r.Dir); err != nil || !info.IsDir() {
-		return 0, fmt.Errorf("the working directory %s is not a folder of the container", r.Dir)
+		return 0, 0, fmt.Errorf("the working directory %s is not a folder of the container", r.Dir)
 	}
 	program, err := find(r.Args[0], r.Dir, r.Env)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	name, err := windows.UTF16PtrFromString(program)
-	if err != nil {
-		return 0, err
+	if r.CommandLine == "" {
+		r.CommandLine = windows.ComposeCommandLine(r.Args)
 	}
-	line, err := windows.UTF16PtrFromString(windows.ComposeCommandLine(r.Args))
-	if err != nil {
-		return 0, err
+	if j, err = newJob(); err != nil {
+		return 0, 0, err
 	}
-	dir, err := windows.UTF16PtrFromString(r.Dir)
+	p, err := create(program, r)
 	if err != nil {
-		return 0, err
+		return 0, 0, fmt.Errorf("run %s: %w", program, err)
+	}
+	defer windows.CloseHandle(p.Thread)
+	if err := windows.AssignProcessToJobObject(windows.Handle(j), p.Process); err != nil {
+		_ = windows.TerminateProcess(p.Process, 1)
+		return 0, 0, fmt.Errorf("put the process into a job: %w", err)
+	}
+	if _, err := windows.ResumeThread(p.Thread); err != nil {
+		return 0, 0, fmt.Errorf("let the process run: %w", err)
+	}
+	return p.Process, j, nil
+}
+
+// create makes a process that does not run yet.
+func create(program string, r winproc.Request) (p windows.ProcessInformation, err error) {
+	var words [3]*uint16
+	for i, s := range []string{program, r.CommandLine, r.Dir} {
+		if words[i], err = windows.UTF16PtrFromString(s); err != nil {
+			return p, err
+		}
 	}
 	block, err := environment(r.Env)
 	if err != nil {
-		return 0, err
+		return p, err
 	}
 	info := windows.StartupInfo{}
 	info.Cb = uint32(unsafe.Sizeof(info))
 	if err := inheritStdio(&info); err != nil {
-		return 0, err
+		return p, err
 	}
-	var process windows.ProcessInformation
-	const flags = windows.CREATE_UNICODE_ENVIRONMENT
-	if err := windows.CreateProcess(name, line, nil, nil, true, flags, &block[0], dir, &info, &process); err != nil {
-		return 0, fmt.Errorf("run %s: %w", program, err)
-	}
-	_ = windows.CloseHandle(process.Thread)
-	return process.Process, nil
+	const flags = windows.CREATE_UNICODE_ENVIRONMENT | windows.CREATE_SUSPENDED
+	err = windows.CreateProcess(words[0], words[1], nil, nil, true, flags, &block[0], words[2], &info, &p)
+	return p, err
 }
 
 // inheritStdio gives the process this one's pipes. A console it shares anyway.

@@ -64,7 +64,7 @@ func Build(ctx context.Context, o Options) (Manifest, error) {
 	}
 	defer unlock()
 
-	a, err := newApt(filepath.Join(o.Cache, "apt"), o.Mirror, o.Log)
+	a, err := newApt(filepath.Join(o.Cache, "apt"), o.Mirror, "bookworm", o.Log)
 	if err != nil {
 		return m, err
 	}

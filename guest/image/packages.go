@@ -40,12 +40,13 @@ type apt struct {
 }
 
 // sources are the archives asked, with apt verifying their signatures.
-const sources = `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s/debian bookworm main
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s/debian bookworm-updates main
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s/debian-security bookworm-security main
+const sources = `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s/debian %[2]s main
+deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s/debian %[2]s-updates main
+deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %[1]s/debian-security %[2]s-security main
 `
 
-func newApt(dir, mirror string, log io.Writer) (*apt, error) {
+// newApt is for one of Debian's releases.
+func newApt(dir, mirror, release string, log io.Writer) (*apt, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func newApt(dir, mirror string, log io.Writer) (*apt, error) {
 			return nil, err
 		}
 	}
-	text := fmt.Sprintf(sources, strings.TrimSuffix(mirror, "/"))
+	text := fmt.Sprintf(sources, strings.TrimSuffix(mirror, "/"), release)
 	if err := os.WriteFile(filepath.Join(dir, "sources.list"), []byte(text), 0o644); err != nil {
 		return nil, err
 	}
@@ -137,13 +138,21 @@ func (a *apt) fetch(ctx context.Context) ([]Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"download", kernel}
-	names, err := a.fileNames(ctx, args)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := a.run(ctx, "apt-get", append([]string{"-qq"}, args...)...); err != nil {
-		return nil, err
+	return a.get(ctx, []string{"download", kernel})
+}
+
+// get runs commands of apt-get that download packages, and returns those sorted by name.
+func (a *apt) get(ctx context.Context, commands ...[]string) ([]Package, error) {
+	var names []string
+	for _, args := range commands {
+		files, err := a.fileNames(ctx, args)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, files...)
+		if _, err := a.run(ctx, "apt-get", append([]string{"-qq"}, args...)...); err != nil {
+			return nil, err
+		}
 	}
 	return a.describe(ctx, names)
 }

@@ -17,29 +17,38 @@ package winproc
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"strconv"
 )
 
 // Files of a process's folder.
 const (
 	requestFile = "request.json"
-	// StartedFile is there once the process runs.
-	StartedFile = "started"
-	// FailedFile says why it could not be started.
-	FailedFile = "failed"
-	exitFile   = "exit"
-	eventFile  = "event"
+	startedFile = "started"
+	failedFile  = "failed"
+	exitFile    = "exit"
+	eventFile   = "event"
 )
 
-// maxFile bounds what is read of the folder, in bytes.
-const maxFile = 4 << 20
+// MaxFile bounds each of them, in bytes.
+const MaxFile = 4 << 20
+
+// Folder is a process's folder. Neither side trusts the other with more: names are plain.
+type Folder interface {
+	// ReadFile reads a file of at most MaxFile bytes; fs.ErrNotExist if there is none.
+	ReadFile(name string) ([]byte, error)
+	// WriteFile makes or replaces a file.
+	WriteFile(name string, content []byte, mode fs.FileMode) error
+	// Rename gives a file another's name.
+	Rename(from, to string) error
+}
 
 // Request says what to run.
 type Request struct {
 	// Args are the program, looked for as Windows does, and its arguments.
 	Args []string
+	// CommandLine, if set, is what the process gets instead of Args joined.
+	CommandLine string
 	// Env is the whole environment, as NAME=value.
 	Env []string
 	// Dir is the folder to start in; C:\ if empty.
@@ -47,18 +56,18 @@ type Request struct {
 }
 
 // WriteRequest puts a request into a folder.
-func WriteRequest(dir string, r Request) error {
+func WriteRequest(f Folder, r Request) error {
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	return write(dir, requestFile, raw)
+	return write(f, requestFile, raw)
 }
 
 // ReadRequest reads a folder's request.
-func ReadRequest(dir string) (Request, error) {
+func ReadRequest(f Folder) (Request, error) {
 	var r Request
-	raw, err := read(dir, requestFile)
+	raw, err := f.ReadFile(requestFile)
 	if err != nil {
 		return r, err
 	}
@@ -72,44 +81,48 @@ func ReadRequest(dir string) (Request, error) {
 }
 
 // WriteStarted says that the process runs.
-func WriteStarted(dir string) error { return write(dir, StartedFile, nil) }
+func WriteStarted(f Folder) error { return write(f, startedFile, nil) }
+
+// Started tells whether the process runs or ran.
+func Started(f Folder) bool {
+	_, err := f.ReadFile(startedFile)
+	return err == nil
+}
 
 // WriteFailed says why the process could not be started.
-func WriteFailed(dir, why string) error { return write(dir, FailedFile, []byte(why)) }
+func WriteFailed(f Folder, why string) error { return write(f, failedFile, []byte(why)) }
 
-// ReadFailed tells why the process could not be started.
-func ReadFailed(dir string) (string, error) {
-	raw, err := read(dir, FailedFile)
-	return string(raw), err
+// Failed tells why the process could not be started; ok is false if it was not said.
+func Failed(f Folder) (why string, ok bool) {
+	const most = 4096
+	raw, err := f.ReadFile(failedFile)
+	return string(raw[:min(len(raw), most)]), err == nil
 }
 
 // WriteExit says how the process ended.
-func WriteExit(dir string, code uint32) error {
-	return write(dir, exitFile, []byte(strconv.FormatUint(uint64(code), 10)))
-}
+func WriteExit(f Folder, code uint32) error { return writeNumber(f, exitFile, code) }
 
-// ReadExit tells the process's exit code; os.ErrNotExist if it was not told.
-func ReadExit(dir string) (uint32, error) {
-	n, err := readNumber(dir, exitFile)
-	return n, err
-}
+// ReadExit tells the process's exit code; fs.ErrNotExist if it was not said.
+func ReadExit(f Folder) (uint32, error) { return readNumber(f, exitFile) }
 
 // WriteEvent says which event to deliver next.
-func WriteEvent(dir string, e Event) error {
-	return write(dir, eventFile, []byte(strconv.FormatUint(uint64(e), 10)))
-}
+func WriteEvent(f Folder, e Event) error { return writeNumber(f, eventFile, uint32(e)) }
 
 // ReadEvent tells it.
-func ReadEvent(dir string) (Event, error) {
-	n, err := readNumber(dir, eventFile)
+func ReadEvent(f Folder) (Event, error) {
+	n, err := readNumber(f, eventFile)
 	if err == nil && !Event(n).Valid() {
 		err = fmt.Errorf("%s: %d is no console event", eventFile, n)
 	}
 	return Event(n), err
 }
 
-func readNumber(dir, name string) (uint32, error) {
-	raw, err := read(dir, name)
+func writeNumber(f Folder, name string, n uint32) error {
+	return write(f, name, strconv.AppendUint(nil, uint64(n), 10))
+}
+
+func readNumber(f Folder, name string) (uint32, error) {
+	raw, err := f.ReadFile(name)
 	if err != nil {
 		return 0, err
 	}
@@ -120,22 +133,9 @@ func readNumber(dir, name string) (uint32, error) {
 	return uint32(n), nil
 }
 
-func write(dir, name string, content []byte) error {
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path+".new", content, 0o666); err != nil {
+func write(f Folder, name string, content []byte) error {
+	if err := f.WriteFile(name+".new", content, 0o644); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
-}
-
-func read(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, name)
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, maxFile)
-	}
-	return os.ReadFile(path)
+	return f.Rename(name+".new", name)
 }

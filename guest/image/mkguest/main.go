@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/paddock-run/paddock/guest/image"
@@ -19,8 +20,9 @@ func main() {
 	flag.StringVar(&o.Agent, "agent", "build/paddock-agent", "the agent's program")
 	flag.StringVar(&o.Crun, "crun", "build/crun", "the OCI runtime's program")
 	flag.StringVar(&o.Mirror, "mirror", "http://deb.debian.org", "base URL of the Debian archives")
+	init := flag.String("wininit", "build/paddock-wininit.exe", "the program that starts Windows processes; empty: no Wine disk")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	m, err := image.Build(ctx, o)
 	if err != nil {
@@ -28,6 +30,13 @@ func main() {
 		os.Exit(1)
 	}
 	report(m)
+	if *init == "" {
+		return
+	}
+	if err := buildWine(ctx, o, *init); err != nil {
+		fmt.Fprintln(os.Stderr, "mkguest:", err)
+		os.Exit(1)
+	}
 }
 
 // report prints what was made. On disk the guest is the packed kernel and the
