@@ -7,6 +7,7 @@ import (
 
 	rt "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/podsandbox"
 )
 
@@ -16,7 +17,7 @@ func BenchmarkListContainers(b *testing.B) {
 	for i := range 1000 {
 		id := fmt.Sprintf("%064x", i)
 		h.rt.containers[id] = &podsandbox.ContainerStatus{
-			ID: id, SandboxID: id, State: podsandbox.ContainerRunning, Config: containerConfig(goodContainer()),
+			ID: id, SandboxID: id, State: podsandbox.ContainerRunning, Config: (&Server{}).containerConfig(goodContainer(), guest.Linux),
 		}
 	}
 	b.Run("call", func(b *testing.B) {

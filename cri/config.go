@@ -37,6 +37,8 @@ type Config struct {
 	CgroupDriver runtimeapi.CgroupDriver
 	// HostOS is the node's operating system. It decides how host paths look.
 	HostOS guest.OS
+	// Processors is how many the node has: Windows' limits are parts of all of them. 0: 1.
+	Processors int
 	// ScratchMountpoint is the mount point or directory of the containers'
 	// writable layers on the host; "": the images' one.
 	ScratchMountpoint string

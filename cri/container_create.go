@@ -30,7 +30,7 @@ func (s *Server) CreateContainer(ctx context.Context, r *runtimeapi.CreateContai
 	if err := checkAgainstSandbox(r.GetConfig(), &sb); err != nil {
 		return nil, err
 	}
-	cfg := containerConfig(r.GetConfig())
+	cfg := s.containerConfig(r.GetConfig(), os)
 	if err := s.resolveTarget(&cfg, sb.ID); err != nil {
 		return nil, err
 	}

@@ -31,13 +31,14 @@ func (s *Server) UpdateContainerResources(ctx context.Context, r *runtimeapi.Upd
 	if c.State == podsandbox.ContainerExited {
 		return nil, errorf(codes.FailedPrecondition, "container %s has exited: its limits cannot be changed", c.ID)
 	}
-	if s.containerOS(&c) == guest.Windows {
-		return nil, missingWindowsResources.err()
-	}
-	if r.GetLinux() == nil {
+	change := resources(r.GetLinux())
+	switch windows := s.containerOS(&c) == guest.Windows; {
+	case windows && r.GetWindows() != nil:
+		change = s.windowsResources(r.GetWindows())
+	case !windows && r.GetLinux() == nil:
 		return nil, invalid("linux", "is required for a Linux container")
 	}
-	if err := s.runtime.UpdateContainer(ctx, c.ID, resources(r.GetLinux())); err != nil {
+	if err := s.runtime.UpdateContainer(ctx, c.ID, change); err != nil {
 		return nil, err
 	}
 	return &runtimeapi.UpdateContainerResourcesResponse{}, nil

@@ -72,7 +72,7 @@ func malformedSandboxes() []malformed {
 			return err
 		}),
 		handlerWith("unknown handler", bad, "lcow", "runc"),
-		handlerWith("Windows handler", unimplemented, "Windows pods are not available on this build yet", "wcow"),
+		handlerWith("Windows handler", unimplemented, "make guest", "wcow"),
 		runWith("nil metadata", bad, "metadata", func(c *rt.PodSandboxConfig) { c.Metadata = nil }),
 		runWith("no name", bad, "name", func(c *rt.PodSandboxConfig) { c.Metadata.Name = "" }),
 		runWith("no uid", bad, "uid", func(c *rt.PodSandboxConfig) { c.Metadata.Uid = "" }),

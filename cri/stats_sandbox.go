@@ -78,8 +78,8 @@ func byID(list []podsandbox.ContainerStatus) map[string]*podsandbox.ContainerSta
 	return m
 }
 
-// podStats translates one pod's sample. Linux's form is filled for all but
-// pods on Windows nodes, whose kubelet reads the other one.
+// podStats translates one pod's sample. A node's kubelet reads the form of its own
+// OS, of all pods; a Windows pod has Windows' as well.
 func (s *Server) podStats(p podSample, containers map[string]*podsandbox.ContainerStatus, mountpoint string) *runtimeapi.PodSandboxStats {
 	out := &runtimeapi.PodSandboxStats{Attributes: &runtimeapi.PodSandboxAttributes{
 		Id:          p.sandbox.ID,
@@ -96,10 +96,11 @@ func (s *Server) podStats(p podSample, containers map[string]*podsandbox.Contain
 		}
 		linux.Containers = append(linux.Containers, s.containerStats(c, st, mountpoint))
 	}
-	if s.cfg.HostOS == guest.Windows {
+	if os, _ := p.sandbox.Config.Handler.OS(); os == guest.Windows || s.cfg.HostOS == guest.Windows {
 		out.Windows = windowsPodUsage(linux)
-		return out
 	}
-	out.Linux = linux
+	if s.cfg.HostOS != guest.Windows {
+		out.Linux = linux
+	}
 	return out
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/paddock-run/paddock/podsandbox"
 )
 
-// containerConfig translates a checked request.
-func containerConfig(c *runtimeapi.ContainerConfig) podsandbox.ContainerConfig {
+// containerConfig translates a checked request for a pod's OS.
+func (s *Server) containerConfig(c *runtimeapi.ContainerConfig, os guest.OS) podsandbox.ContainerConfig {
 	out := podsandbox.ContainerConfig{
 		Meta:             podsandbox.ContainerMeta{Name: c.GetMetadata().GetName(), Attempt: c.GetMetadata().GetAttempt()},
 		Image:            c.GetImage().GetImage(),
@@ -27,6 +27,9 @@ func containerConfig(c *runtimeapi.ContainerConfig) podsandbox.ContainerConfig {
 		Resources:        resources(c.GetLinux().GetResources()),
 		Security:         security(c.GetLinux().GetSecurityContext()),
 		StopSignal:       signalName(c.GetStopSignal()),
+	}
+	if os == guest.Windows {
+		s.windowsConfig(c.GetWindows(), &out)
 	}
 	for _, e := range c.GetEnvs() {
 		out.Env = append(out.Env, podsandbox.EnvVar{Key: e.GetKey(), Value: string(e.GetValue())})
@@ -153,7 +156,7 @@ func (s *Server) containerStatus(st *podsandbox.ContainerStatus) *runtimeapi.Con
 		}
 		out.Mounts = append(out.Mounts, m)
 	}
-	if st.User != nil {
+	if st.User != nil { // none on Windows, where CRI has no field for it
 		out.User = &runtimeapi.ContainerUser{Linux: &runtimeapi.LinuxContainerUser{
 			Uid: st.User.UID, Gid: st.User.GID, SupplementalGroups: st.User.Groups,
 		}}
@@ -162,12 +165,15 @@ func (s *Server) containerStatus(st *podsandbox.ContainerStatus) *runtimeapi.Con
 }
 
 func (s *Server) containerResources(st *podsandbox.ContainerStatus) *runtimeapi.ContainerResources {
-	if s.cfg.hasWindows() && s.containerOS(st) == guest.Windows {
-		return &runtimeapi.ContainerResources{Windows: &runtimeapi.WindowsContainerResources{
-			MemoryLimitInBytes: st.Config.Resources.MemoryLimit,
-		}}
+	out := &runtimeapi.ContainerResources{}
+	windows := s.cfg.hasWindows() && s.containerOS(st) == guest.Windows
+	if windows {
+		out.Windows = s.criWindowsResources(&st.Config.Resources)
 	}
-	return &runtimeapi.ContainerResources{Linux: criResources(&st.Config.Resources)}
+	if !windows || s.cfg.HostOS == guest.Linux { // which a Linux node's kubelet reads
+		out.Linux = criResources(&st.Config.Resources)
+	}
+	return out
 }
 
 // stopSignal is the signal in use, or the one asked for before it is known.

@@ -20,8 +20,8 @@ var (
 	missingCheckpointContainer = Capability{"CheckpointContainer", "checkpoints of containers are not available"}
 	missingCheckpointPod       = Capability{"CheckpointPod", "checkpoints of pods are not available"}
 	missingRestorePod          = Capability{"RestorePod", "restoring pods from checkpoints is not available"}
-	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods are not available on this build yet"}
-	missingWindowsResources    = Capability{"UpdateContainerResources of Windows containers", "limits of Windows containers cannot be changed yet"}
+	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods need Wine's disk in the guest image (make guest)"}
+	missingCredentialSpec      = Capability{"credential specs of Windows containers", "group managed service accounts need a Windows host"}
 	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods by this configuration (hostNetwork.mode); use the pod network with hostPort"}
 	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}
 	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod"}
@@ -31,7 +31,7 @@ var (
 func Unimplemented(cfg Config) []Capability {
 	list := []Capability{
 		missingCheckpointContainer, missingCheckpointPod, missingRestorePod,
-		missingWindowsResources, missingHostProcess,
+		missingCredentialSpec, missingHostProcess,
 	}
 	if !cfg.hasWindows() {
 		list = append(list, missingWindowsPods)

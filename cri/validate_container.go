@@ -56,6 +56,9 @@ func (c Config) checkContainerConfig(cfg *runtimeapi.ContainerConfig) error {
 	if cfg.GetWindows().GetSecurityContext().GetHostProcess() {
 		return missingHostProcess.err()
 	}
+	if cfg.GetWindows().GetSecurityContext().GetCredentialSpec() != "" {
+		return missingCredentialSpec.err()
+	}
 	if err := checkLinuxResources("config.linux.resources", cfg.GetLinux().GetResources()); err != nil {
 		return err
 	}

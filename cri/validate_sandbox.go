@@ -52,6 +52,9 @@ func (c Config) checkSandboxConfig(cfg *runtimeapi.PodSandboxConfig) error {
 	if cfg.GetWindows().GetSecurityContext().GetHostProcess() {
 		return missingHostProcess.err()
 	}
+	if cfg.GetWindows().GetSecurityContext().GetCredentialSpec() != "" {
+		return missingCredentialSpec.err()
+	}
 	return c.checkLinuxSandbox(cfg.GetLinux())
 }
 

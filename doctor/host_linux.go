@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/paddock-run/paddock/config"
+	"github.com/paddock-run/paddock/guest"
 )
 
 // Accelerator tells what will run guest code, "kvm" or "tcg", and why; the VM host knows.
@@ -37,9 +38,7 @@ func HostChecks(cfg *config.Config, accel Accelerator) []Check {
 		{"host network", func(context.Context) Result { return hostNetwork(cfg.HostNetwork.Mode) }},
 		{"cgroups", cgroups},
 		{"image disk", func(context.Context) Result { return diskSpace(cfg.Root) }},
-		{"windows pods", func(context.Context) Result {
-			return Result{Level: Note, Detail: "not available on this host yet"}
-		}},
+		{"windows pods", func(context.Context) Result { return windowsPods(cfg.ResolveGuestDir()) }},
 	}
 }
 
@@ -97,6 +96,16 @@ func guestImage(dir string) Result {
 		}
 	}
 	return Result{Level: Fail, Detail: dir + " has neither vmlinux nor vmlinuz", Fix: fix}
+}
+
+func windowsPods(dir string) Result {
+	disk := filepath.Join(dir, guest.WineDiskFile)
+	st, err := os.Stat(disk)
+	if err != nil {
+		return Result{Level: Note, Detail: "refused: " + err.Error(), Fix: "make guest, or set guestDir in the configuration"}
+	}
+	return Result{Level: Note, Detail: fmt.Sprintf("by Wine in a Linux guest (%s, %.1f MB): for development, not for production", disk, float64(st.Size())/1e6),
+		Fix: "for Windows itself, use a Windows host"}
 }
 
 func cniPlugins(dirs []string) Result {

@@ -35,17 +35,17 @@ const (
 // everybody may read and run everything, and root alone may write.
 //
 // Windows knows one folder by any spelling; here a layer's first one is
-// kept, and Windows' own folders are always spelled as Windows spells them, so
-// that layers agree.
+// kept, and Windows' own folders are always spelled as Wine spells them, so that
+// layers agree, and Wine's own files lie in the same folders.
 type windowsLayout struct {
 	names map[string]string // spelling by path in small letters
 }
 
 // spelled are the folders of Windows itself.
 var spelled = []string{
-	"Windows", "Windows/System32", "Windows/System32/drivers", "Windows/System32/drivers/etc", "Windows/Temp",
+	"windows", "windows/system32", "windows/system32/drivers", "windows/system32/drivers/etc", "windows/temp",
 	"Program Files", "Program Files/Common Files", "ProgramData",
-	"Users", "Users/Public", "Users/ContainerAdministrator", "Users/ContainerUser",
+	"Users", "Users/Default", "Users/Public", "Users/ContainerAdministrator", "Users/ContainerUser",
 }
 
 func newWindowsLayout() *windowsLayout {

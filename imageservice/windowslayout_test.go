@@ -44,7 +44,7 @@ func TestWindowsLayer(t *testing.T) {
 	}
 	checkExt4(t, disk)
 	for path, want := range map[string]string{
-		"/Windows/System32/my.dll": "dll", "/Windows/System32/other.dll": "other",
+		"/windows/system32/my.dll": "dll", "/windows/system32/other.dll": "other",
 		"/App/Server.exe": "newer exe", "/App/again.exe": "newer exe", "/App/locked.txt": "locked",
 	} {
 		if got := debugfs(t, disk, "cat "+path); got != want {

@@ -34,7 +34,11 @@ func (k *containerMake) attachMounts(ctx context.Context) (err error) {
 		k.mounts = append(k.mounts, mount)
 	}
 	k.addImageVolumes()
-	k.addSandboxFiles()
+	if k.windows != nil {
+		k.addWindowsFiles()
+	} else {
+		k.addSandboxFiles()
+	}
 	// Parents before what is inside them.
 	slices.SortStableFunc(k.mounts, func(a, b *guestapi.Mount) int {
 		return depth(a.Destination) - depth(b.Destination)
@@ -46,16 +50,16 @@ func depth(p string) int { return strings.Count(path.Clean(p), "/") }
 
 func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, error) {
 	switch {
-	case !path.IsAbs(m.ContainerPath):
+	case k.windows == nil && !path.IsAbs(m.ContainerPath):
 		return nil, fmt.Errorf("%w: the container's path must be absolute", ErrInvalid)
 	case m.Tmpfs:
-		return &guestapi.Mount{Destination: path.Clean(m.ContainerPath), ReadOnly: m.ReadOnly, Options: m.Options,
+		return &guestapi.Mount{Destination: k.destination(m.ContainerPath), ReadOnly: m.ReadOnly, Options: m.Options,
 			Source: &guestapi.Mount_Tmpfs{Tmpfs: &guestapi.TmpfsSource{}}}, nil
 	case m.HostPath == "" && m.Image == "":
 		return nil, fmt.Errorf("%w: neither a host path nor an image is given", ErrInvalid)
 	}
 	out := &guestapi.Mount{
-		Destination: path.Clean(m.ContainerPath), ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly, Options: m.Options,
+		Destination: k.destination(m.ContainerPath), ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly, Options: m.Options,
 	}
 	switch m.Propagation {
 	case PropagationHostToContainer:
@@ -208,12 +212,16 @@ func (s *sandbox) releaseShares(ctx context.Context, ids []string) {
 func (k *containerMake) addImageVolumes() {
 	volumes := make([]string, 0, len(k.image.Config.Volumes))
 	for v := range k.image.Config.Volumes {
-		volumes = append(volumes, path.Clean("/"+v))
+		if k.windows != nil {
+			volumes = append(volumes, windowsPath(v))
+		} else {
+			volumes = append(volumes, path.Clean("/"+v))
+		}
 	}
 	slices.Sort(volumes)
 	root := rootID(k.s.status.Load().Config.UserNamespace)
 	for _, v := range slices.Compact(volumes) {
-		if v == "/" || k.mounted(v) {
+		if v == "/" || v == windowsRoot || k.mounted(v) {
 			continue
 		}
 		sum := sha256.Sum256([]byte(v))
@@ -253,5 +261,7 @@ func sandboxFiles(readOnly bool) []*guestapi.Mount {
 }
 
 func (k *containerMake) mounted(destination string) bool {
-	return slices.ContainsFunc(k.mounts, func(m *guestapi.Mount) bool { return m.Destination == destination })
+	return slices.ContainsFunc(k.mounts, func(m *guestapi.Mount) bool {
+		return m.Destination == destination || k.windows != nil && strings.EqualFold(m.Destination, destination)
+	})
 }

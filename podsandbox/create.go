@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"k8s.io/klog/v2"
 
+	"github.com/paddock-run/paddock/guest"
 	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/imageservice"
 	"github.com/paddock-run/paddock/podsandbox/cdi"
@@ -28,7 +29,7 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 		return "", err
 	}
 	defer leave()
-	if err := checkContainer(&cfg); err != nil {
+	if err := checkContainer(&cfg, s.os()); err != nil {
 		return "", err
 	}
 	id = newID()
@@ -68,14 +69,14 @@ func (m *Manager) publishContainer(c *container) {
 	c.sandbox.mu.Unlock()
 }
 
-func checkContainer(cfg *ContainerConfig) error {
+func checkContainer(cfg *ContainerConfig, os guest.OS) error {
 	switch {
 	case cfg.Meta.Name == "":
 		return fmt.Errorf("%w: a container needs a name", ErrInvalid)
 	case cfg.Image == "":
 		return fmt.Errorf("%w: a container needs an image", ErrInvalid)
 	}
-	_, err := parseSignal(cfg.StopSignal)
+	_, err := parseStop(cfg.StopSignal, os)
 	return err
 }
 
@@ -94,6 +95,7 @@ type containerMake struct {
 	devices *cdi.Edits
 	layers  []*guestapi.Layer
 	mounts  []*guestapi.Mount
+	windows *guestapi.WindowsContainer // nil for a Linux container
 }
 
 func (k *containerMake) run(ctx context.Context) (err error) {
@@ -104,6 +106,9 @@ func (k *containerMake) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := k.findDevices(); err != nil {
+		return err
+	}
+	if err := k.planWindows(); err != nil {
 		return err
 	}
 	st, err := k.describe()
@@ -121,6 +126,9 @@ func (k *containerMake) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := k.attachLayers(ctx); err != nil {
+		return err
+	}
+	if err := k.attachWine(ctx); err != nil {
 		return err
 	}
 	if err := k.attachMounts(ctx); err != nil {
@@ -155,6 +163,9 @@ func (k *containerMake) spec() (*specs.Spec, error) {
 	in, err := k.m.specInput(k.s, k.c.id, &k.cfg, k.image)
 	if err != nil {
 		return nil, err
+	}
+	if k.windows != nil {
+		k.adaptSpec(&in)
 	}
 	k.addDevices(&in)
 	spec, err := ocispec.Generate(in)
@@ -225,7 +236,7 @@ func (k *containerMake) createInGuest(ctx context.Context, spec []byte) (*User, 
 	request := &guestapi.CreateContainerRequest{
 		Id: c.id, Spec: spec, Layers: k.layers, Mounts: k.mounts, ReadOnlyRootfs: sc.ReadOnlyRootfs,
 		User: guestUser(sc, k.image.Config.User), Terminal: k.cfg.TTY, Stdin: k.cfg.Stdin,
-		PidMode: pid, PidTarget: sc.Namespaces.TargetID,
+		PidMode: pid, PidTarget: sc.Namespaces.TargetID, Windows: k.windows,
 	}
 	request.User.SupplementalGroups = append(request.User.SupplementalGroups, k.devices.Groups...)
 	// An answer that never came may still have made it.
@@ -236,7 +247,7 @@ func (k *containerMake) createInGuest(ctx context.Context, spec []byte) (*User, 
 		if err != nil {
 			return fromAgent(err)
 		}
-		if u := answer.User; u != nil {
+		if u := answer.User; u != nil && k.windows == nil {
 			user = &User{UID: int64(u.Uid), GID: int64(u.Gid)}
 			for _, g := range u.Groups {
 				user.Groups = append(user.Groups, int64(g))

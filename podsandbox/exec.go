@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"k8s.io/klog/v2"
 
+	"github.com/paddock-run/paddock/guest"
 	guestapi "github.com/paddock-run/paddock/guest/api"
 )
 
@@ -93,16 +94,20 @@ type execution struct {
 }
 
 func (e *execution) run(ctx context.Context, cmd []string) (int32, error) {
-	process, err := json.Marshal(specs.Process{Args: cmd, Terminal: e.streams.TTY})
-	if err != nil {
-		return 0, err
+	request := &guestapi.ExecRequest{ContainerId: e.container, ExecId: e.id, Terminal: e.streams.TTY, Stdin: e.streams.Stdin != nil}
+	if e.s.os() == guest.Windows {
+		request.Windows = &guestapi.WindowsProcess{Args: cmd}
+	} else {
+		process, err := json.Marshal(specs.Process{Args: cmd, Terminal: e.streams.TTY})
+		if err != nil {
+			return 0, err
+		}
+		request.Process = process
 	}
 	ended := false
 	defer func() { e.discard(ended) }()
-	err = e.s.agent.once(ctx, func(conn *agentConn) error {
-		_, err := conn.Exec(ctx, &guestapi.ExecRequest{
-			ContainerId: e.container, ExecId: e.id, Process: process, Terminal: e.streams.TTY, Stdin: e.streams.Stdin != nil,
-		})
+	err := e.s.agent.once(ctx, func(conn *agentConn) error {
+		_, err := conn.Exec(ctx, request)
 		return fromAgent(err)
 	})
 	if err != nil {

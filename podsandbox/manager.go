@@ -41,6 +41,8 @@ type Config struct {
 	DirectVolumeDirs []string
 	// NoChangeNotices: pods are not told what the host changes in their volumes, unless they ask for it.
 	NoChangeNotices bool
+	// WineDisk is the disk that VMs get for Windows containers, guest/wine.go says with what on it. "": Windows pods are refused.
+	WineDisk string
 	// ResolvConf is the resolver configuration of pods that have none. "": /etc/resolv.conf.
 	ResolvConf string
 }

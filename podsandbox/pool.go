@@ -64,15 +64,16 @@ func newPool(m *Manager, cfg PoolConfig) *pool {
 }
 
 // begin tells that a sandbox is being run; the caller calls end. It returns a
-// base for it; nil if none is ready or none fits.
-func (p *pool) begin(cfg *SandboxConfig) (b *base, end func()) {
+// base for it; nil if none is ready. Bases are Linux guests, and so fit Windows
+// pods too: Wine comes with their containers.
+func (p *pool) begin() (b *base, end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demand.note(time.Now())
 	if p.runs++; p.runs == 1 {
 		p.quiet = make(chan struct{})
 	}
-	for p.fits(cfg) && len(p.ready) > 0 && b == nil {
+	for len(p.ready) > 0 && b == nil {
 		b = p.ready[0]
 		p.ready = p.ready[1:]
 		if !b.intact() {
@@ -91,12 +92,6 @@ func (p *pool) end() {
 	if p.runs--; p.runs == 0 {
 		close(p.quiet)
 	}
-}
-
-// fits tells whether bases in the pool are of the pod's kind.
-func (p *pool) fits(cfg *SandboxConfig) bool {
-	os, _ := cfg.Handler.OS()
-	return os == guest.Linux
 }
 
 // put adds a base; false if the pool is closed.

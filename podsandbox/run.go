@@ -22,7 +22,7 @@ const vmIDLength = 32
 
 // RunSandbox makes and starts a sandbox. On error nothing of it is left.
 func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string, err error) {
-	if err := checkSandbox(&cfg); err != nil {
+	if err := m.checkSandbox(&cfg); err != nil {
 		return "", err
 	}
 	if _, err := m.cfg.options(cfg.Annotations); err != nil {
@@ -31,7 +31,7 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	if err := useNodeHostname(&cfg); err != nil {
 		return "", err
 	}
-	b, end := m.pool.begin(&cfg)
+	b, end := m.pool.begin()
 	defer end()
 	if b == nil {
 		b = m.newBase()
@@ -59,7 +59,7 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	return s.id, nil
 }
 
-func checkSandbox(cfg *SandboxConfig) error {
+func (m *Manager) checkSandbox(cfg *SandboxConfig) error {
 	if cfg.Meta.Name == "" || cfg.Meta.Namespace == "" || cfg.Meta.UID == "" {
 		return fmt.Errorf("%w: a sandbox needs a name, a namespace and a uid", ErrInvalid)
 	}
@@ -69,6 +69,9 @@ func checkSandbox(cfg *SandboxConfig) error {
 	}
 	if cfg.UserNamespace != nil && os != guest.Linux {
 		return fmt.Errorf("%w: a %s pod cannot have a user namespace", ErrInvalid, os)
+	}
+	if os == guest.Windows && m.cfg.WineDisk == "" {
+		return fmt.Errorf("%w: Windows pods need Wine, which the guest image has not", ErrUnsupported)
 	}
 	return nil
 }

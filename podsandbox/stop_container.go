@@ -32,11 +32,11 @@ func (m *Manager) StopContainer(ctx context.Context, id string, grace time.Durat
 
 func (m *Manager) stopContainer(ctx context.Context, c *container, grace time.Duration) error {
 	if grace > 0 {
-		signal, err := parseSignal(c.status.Load().StopSignal)
+		stop, err := parseStop(c.status.Load().StopSignal, c.sandbox.os())
 		if err != nil { // an image's, which nobody checked
-			signal = sigTerm
+			stop, _ = parseStop("", c.sandbox.os())
 		}
-		if err := c.signal(ctx, signal, false); err != nil {
+		if err := c.signal(ctx, stop, false); err != nil {
 			return err
 		}
 		timer := time.NewTimer(grace)
@@ -49,7 +49,7 @@ func (m *Manager) stopContainer(ctx context.Context, c *container, grace time.Du
 		case <-timer.C:
 		}
 	}
-	if err := c.signal(ctx, sigKill, true); err != nil {
+	if err := c.signal(ctx, stopRequest{signal: sigKill}, true); err != nil {
 		return err
 	}
 	select {
@@ -61,15 +61,15 @@ func (m *Manager) stopContainer(ctx context.Context, c *container, grace time.Du
 }
 
 // signal signals the container's process, or all of them. One that has ended is fine.
-func (c *container) signal(ctx context.Context, signal uint32, all bool) error {
+func (c *container) signal(ctx context.Context, stop stopRequest, all bool) error {
 	err := c.sandbox.agent.retry(ctx, func(conn *agentConn) error {
-		_, err := conn.SignalProcess(ctx, &guestapi.SignalProcessRequest{ContainerId: c.id, Signal: signal, All: all})
+		_, err := conn.SignalProcess(ctx, &guestapi.SignalProcessRequest{ContainerId: c.id, Signal: stop.signal, Event: stop.event, All: all})
 		return fromAgent(err)
 	})
 	if err == nil || errors.Is(err, ErrNotFound) || !c.sandbox.vmRuns() {
 		return nil
 	}
-	return fmt.Errorf("signal %d: %w", signal, err)
+	return fmt.Errorf("%v: %w", stop, err)
 }
 
 // RemoveContainer kills it if need be and removes it.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -62,6 +64,7 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		MaxConcurrentDownloads: cfg.Registry.MaxConcurrentDownloads,
 		MaxLayerBytes:          cfg.Images.MaxLayerSize.Value(),
 		PinnedImages:           cfg.Images.Pinned,
+		WindowsVersion:         guest.WineWindowsVersion,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("image service: %w", err)
@@ -91,6 +94,7 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		CDISpecDirs:       cfg.CDI.Dirs(),
 		NoChangeNotices:   !cfg.Volumes.ChangeNotices,
 		DirectVolumeDirs:  cfg.Volumes.Direct,
+		WineDisk:          wineDisk(cfg),
 	}, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares, Hooks: plugins.hooks()})
 	if err != nil {
 		return nil, fmt.Errorf("pod sandboxes: %w", err)
@@ -103,6 +107,12 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	info := vms.Info()
 	criCfg.Backend = map[string]string{
 		"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
+		"windows": windowsBackend,
+	}
+	if wineDisk(cfg) == "" {
+		klog.FromContext(ctx).Info("Windows pods are refused: the guest image has no Wine disk (make guest)", "guestDir", cfg.ResolveGuestDir())
+		criCfg.Handlers = slices.DeleteFunc(criCfg.Handlers, func(h guest.Handler) bool { return h == guest.WCOW })
+		criCfg.Backend["windows"] = "none"
 	}
 	server, err := cri.New(criCfg, pods, images)
 	if err != nil {
@@ -124,14 +134,27 @@ func networkConfig(cfg *config.Config) tap.Config {
 func criConfig(cfg *config.Config) cri.Config {
 	return cri.Config{
 		Version:        version,
-		Handlers:       []guest.Handler{guest.LCOW},
+		Handlers:       []guest.Handler{guest.LCOW, guest.WCOW},
 		DefaultHandler: cfg.DefaultHandler,
 		MountOptions:   true,
 		HostNetwork:    cfg.HostNetwork.Mode == config.HostNetworkForward,
 		StreamAddr:     cfg.Streaming.Address,
 		CgroupDriver:   runtimeapi.CgroupDriver_CGROUPFS,
 		HostOS:         guest.Linux,
+		Processors:     runtime.NumCPU(),
 	}
+}
+
+// windowsBackend is what Status tells of Windows pods on a Linux host.
+const windowsBackend = "Wine in a Linux guest, Windows " + guest.WineWindowsVersion + " as programs see it: for development, not for production"
+
+// wineDisk is the disk for Windows pods; "" if the guest image has none.
+func wineDisk(cfg *config.Config) string {
+	disk := filepath.Join(cfg.ResolveGuestDir(), guest.WineDiskFile)
+	if _, err := os.Stat(disk); err != nil {
+		return ""
+	}
+	return disk
 }
 
 func newVMs(ctx context.Context, cfg *config.Config) (*qemu.Host, error) {

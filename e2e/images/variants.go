@@ -77,8 +77,11 @@ func Program(moduleDir, pkg string, base Tree) (v1.Image, error) {
 	return Image("amd64", v1.Config{Entrypoint: []string{"/program"}, Env: []string{"PATH=/bin"}}, layers...)
 }
 
-// BuildProgram builds one of this module's commands, static.
-func BuildProgram(moduleDir, pkg string) ([]byte, error) {
+// BuildProgram builds one of this module's commands for Linux, static.
+func BuildProgram(moduleDir, pkg string) ([]byte, error) { return BuildFor("linux", moduleDir, pkg) }
+
+// BuildFor builds a command of a module for an OS (GOOS), static.
+func BuildFor(goos, moduleDir, pkg string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "paddock-image-")
 	if err != nil {
 		return nil, err
@@ -86,7 +89,7 @@ func BuildProgram(moduleDir, pkg string) ([]byte, error) {
 	defer os.RemoveAll(dir)
 	bin := filepath.Join(dir, "program")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, pkg)
-	cmd.Dir, cmd.Env = moduleDir, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd.Dir, cmd.Env = moduleDir, append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}

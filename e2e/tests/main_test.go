@@ -35,6 +35,8 @@ const (
 	layered    = host + "/layered:1"
 	pinned     = host + "/pinned:1"
 	web        = host + "/web:1"
+	winprobe   = host + "/winprobe:1"   // for Windows
+	everywhere = host + "/everywhere:1" // web, for Linux and Windows
 )
 
 // environment is what every test shares.
@@ -177,6 +179,10 @@ func push(ctx context.Context, reg *registry.Registry) error {
 			return images.Image("amd64", v1.Config{}, images.Tree{"pinned": images.File(0o644, "pinned")})
 		}},
 		{"web:1", func() (registry.Taggable, error) { return images.WebServer(filepath.Join(root, "e2e")) }},
+		{"winprobe:1", func() (registry.Taggable, error) {
+			return images.WindowsProgram(filepath.Join(root, "e2e"), "./cmd/winprobe", "winprobe", "serve")
+		}},
+		{"everywhere:1", func() (registry.Taggable, error) { return images.WebServerEverywhere(filepath.Join(root, "e2e")) }},
 	} {
 		what, err := img.make()
 		if err != nil {

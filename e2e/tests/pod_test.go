@@ -44,25 +44,32 @@ func crictlErr(t *testing.T, args ...string) error {
 
 // pod is a running sandbox.
 type pod struct {
-	t      *testing.T
-	id     string
-	config *runtimeapi.PodSandboxConfig
-	file   string // config, as crictl reads it
+	t       *testing.T
+	id      string
+	handler string
+	config  *runtimeapi.PodSandboxConfig
+	file    string // config, as crictl reads it
 }
 
 // runPod starts a sandbox, removed with the test. change may be nil.
 func runPod(t *testing.T, change func(*runtimeapi.PodSandboxConfig)) *pod {
 	t.Helper()
+	return runPodBy(t, "lcow", change)
+}
+
+// runPodBy starts a sandbox of a runtime handler's.
+func runPodBy(t *testing.T, handler string, change func(*runtimeapi.PodSandboxConfig)) *pod {
+	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", "#", "-").Replace(t.Name()))
 	if len(name) > 50 {
 		name = name[:50]
 	}
-	p := &pod{t: t, config: sandboxConfig(t, name)}
+	p := &pod{t: t, handler: handler, config: sandboxConfig(t, name)}
 	if change != nil {
 		change(p.config)
 	}
 	p.file = writeMessage(t, p.config)
-	p.id = crictlOut(t, "runp", "--runtime", "lcow", p.file)
+	p.id = crictlOut(t, "runp", "--runtime", handler, p.file)
 	env.record(p.id)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
@@ -101,7 +108,11 @@ func (p *pod) create(cfg *runtimeapi.ContainerConfig, change func(*runtimeapi.Co
 	if change != nil {
 		change(cfg)
 	}
-	ensureImage(p.t, cfg.GetImage().GetImage())
+	if p.handler == "wcow" {
+		ensureWindowsImage(p.t, cfg.GetImage().GetImage())
+	} else {
+		ensureImage(p.t, cfg.GetImage().GetImage())
+	}
 	id := crictlOut(p.t, "create", p.id, writeMessage(p.t, cfg), p.file)
 	env.record(id)
 	return &container{pod: p, id: id, config: cfg}

@@ -21,6 +21,8 @@ type container struct {
 	home  string
 	spec  specDefaults
 	disks []disk.Address // each a use to release
+	// windows is what an exec takes from the container when Wine runs it; nil for a Linux container.
+	windows *api.WindowsProcess
 
 	created chan struct{} // closed when CreateContainer has ended, well or not
 

@@ -55,10 +55,19 @@ func checkCreate(req *api.CreateContainerRequest) (*specs.Spec, error) {
 	if req.OutputWindow > maxWindow {
 		return nil, invalid("output window of %d bytes: at most %d", req.OutputWindow, maxWindow)
 	}
+	if req.Windows != nil {
+		if err := checkWindows(req); err != nil {
+			return nil, err
+		}
+	}
 	if err := checkMounts(req.Mounts); err != nil {
 		return nil, err
 	}
-	return parseSpec(req.Spec)
+	spec, err := parseSpec(req.Spec)
+	if err == nil && req.Windows != nil {
+		runByWine(spec.Process, initFolder)
+	}
+	return spec, err
 }
 
 // reserve takes the id, so that a second request of it fails at once.
@@ -76,17 +85,20 @@ func (a *Agent) reserve(c *container) error {
 }
 
 func (a *Agent) create(ctx context.Context, c *container, spec *specs.Spec, req *api.CreateContainerRequest) error {
+	if req.Windows != nil {
+		return a.createWindows(ctx, c, spec, req)
+	}
 	if err := a.mountRootfs(ctx, c, req.Layers); err != nil {
+		return err
+	}
+	if err := c.resolveUser(req.User); err != nil {
 		return err
 	}
 	return a.createIn(ctx, c, spec, req)
 }
 
-// createIn makes the container in the root file system that it has.
+// createIn makes the container in the root file system that it has, for the user who is known.
 func (a *Agent) createIn(ctx context.Context, c *container, spec *specs.Spec, req *api.CreateContainerRequest) error {
-	if err := c.resolveUser(req.User); err != nil {
-		return err
-	}
 	pidNamespace, err := a.pidNamespace(req.PidMode, req.PidTarget)
 	if err != nil {
 		return err
@@ -107,7 +119,8 @@ func (a *Agent) createIn(ctx context.Context, c *container, spec *specs.Spec, re
 	}
 	c.init, err = a.launch(ctx, c, launch{
 		dir: c.dir(), user: spec.Process.User, terminal: req.Terminal, stdin: req.Stdin, window: int(req.OutputWindow),
-		onEnd: func(exit *api.Exit) { a.initEnded(c, exit) },
+		folder: c.folderName(initFolder),
+		onEnd:  func(exit *api.Exit) { a.initEnded(c, exit) },
 	})
 	if err != nil {
 		return launchError(err, spec.Process.Args[0])
@@ -183,6 +196,7 @@ type launch struct {
 	terminal, stdin bool
 	window          int
 	user            specs.User // the process's own, by ids of the container
+	folder          string     // of a Windows process; "" for Linux's
 	onEnd           func(*api.Exit)
 }
 
@@ -228,6 +242,10 @@ func (a *Agent) launch(ctx context.Context, c *container, l launch) (_ *process,
 		}
 		p.attachTerminal(master, l.stdin)
 	}
-	p.follow(proc, l.onEnd)
+	p.folder = l.folder
+	p.follow(proc, func(exit *api.Exit) {
+		c.windowsExit(l.folder, exit)
+		l.onEnd(exit)
+	})
 	return p, nil
 }

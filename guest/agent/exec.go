@@ -30,6 +30,12 @@ func (a *Agent) Exec(ctx context.Context, req *api.ExecRequest) (*api.ExecRespon
 	if err != nil {
 		return nil, err
 	}
+	if (c.windows != nil) != (req.Windows != nil) {
+		return nil, invalid("container %q and the process are of different operating systems", c.id)
+	}
+	if req.Windows != nil {
+		return a.execWindows(ctx, c, req)
+	}
 	spec, err := c.spec.execProcess(req.Process, req.Terminal, req.Width, req.Height)
 	if err != nil {
 		return nil, err
@@ -44,13 +50,18 @@ func (a *Agent) Exec(ctx context.Context, req *api.ExecRequest) (*api.ExecRespon
 		c.forgetExec(req.ExecId)
 		return nil, launchError(err, spec.Args[0])
 	}
+	return c.execStarted(req, p), nil
+}
+
+// execStarted notes an exec that runs.
+func (c *container) execStarted(req *api.ExecRequest, p *process) *api.ExecResponse {
 	c.mu.Lock()
 	c.execs[req.ExecId] = p
 	c.mu.Unlock()
 	if req.Terminal && req.Width > 0 && req.Height > 0 {
 		p.resize(req.Width, req.Height) // the process may have ended already
 	}
-	return &api.ExecResponse{Pid: uint32(p.pid())}, nil
+	return &api.ExecResponse{Pid: uint32(p.pid())}
 }
 
 // reserveExec takes the id and makes a directory for the start.
@@ -88,6 +99,7 @@ func (a *Agent) exec(ctx context.Context, c *container, req *api.ExecRequest, di
 	}
 	return a.launch(ctx, c, launch{
 		dir: dir, user: spec.User, processFile: file, terminal: req.Terminal, stdin: req.Stdin,
+		folder: c.folderName(filepath.Base(dir)),
 		onEnd: func(exit *api.Exit) {
 			exit.OomKilled = exit.Signal == uint32(unix.SIGKILL) && cgroup.OOMKills(c.cgroup()) > 0
 		},
@@ -96,12 +108,19 @@ func (a *Agent) exec(ctx context.Context, c *container, req *api.ExecRequest, di
 
 // SignalProcess signals one process, or all of a container.
 func (a *Agent) SignalProcess(_ context.Context, req *api.SignalProcessRequest) (*api.SignalProcessResponse, error) {
-	if req.Signal == 0 || req.Signal > 64 {
+	event := req.Event != api.ControlEvent_CONTROL_EVENT_NONE
+	if !event && (req.Signal == 0 || req.Signal > 64) {
 		return nil, invalid("signal %d: want 1 to 64", req.Signal)
 	}
 	c, p, err := a.process(req.ContainerId, req.ExecId)
 	if err != nil {
 		return nil, err
+	}
+	if event {
+		if err := c.sendEvent(p, req.Event); err != nil {
+			return nil, err
+		}
+		req = &api.SignalProcessRequest{Signal: uint32(unix.SIGINT)} // which has the event delivered
 	}
 	sig := unix.Signal(req.Signal)
 	if req.All {
@@ -149,6 +168,7 @@ func (a *Agent) WaitProcess(ctx context.Context, req *api.WaitProcessRequest) (*
 	}
 	if req.Forget && req.ExecId != "" {
 		c.forgetExec(req.ExecId)
+		c.removeFolder(p.folder)
 		p.stdin.close()
 		p.discard()
 	}

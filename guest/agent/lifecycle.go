@@ -23,22 +23,35 @@ import (
 const removeTimeout = 20 * time.Second
 
 // StartContainer lets the container's init run its program.
-func (a *Agent) StartContainer(_ context.Context, req *api.StartContainerRequest) (*api.StartContainerResponse, error) {
+func (a *Agent) StartContainer(ctx context.Context, req *api.StartContainerRequest) (*api.StartContainerResponse, error) {
 	c, err := a.container(req.Id)
 	if err != nil {
 		return nil, err
 	}
+	started, err := a.start(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.windows != nil {
+		if err := c.awaitWindows(ctx, c.init); err != nil {
+			return nil, err
+		}
+	}
+	return &api.StartContainerResponse{StartedUnixNanos: started, Pid: uint32(c.init.pid())}, nil
+}
+
+func (a *Agent) start(c *container) (unixNanos int64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != api.ProcessState_PROCESS_STATE_CREATED {
-		return nil, wrongState("container %q is %v, not created", c.id, c.state)
+		return 0, wrongState("container %q is %v, not created", c.id, c.state)
 	}
 	if err := a.runtime.Start(c.id); err != nil {
-		return nil, wrongState("start container %q: %v", c.id, err)
+		return 0, wrongState("start container %q: %v", c.id, err)
 	}
 	c.state = api.ProcessState_PROCESS_STATE_RUNNING
 	c.started = time.Now().UnixNano()
-	return &api.StartContainerResponse{StartedUnixNanos: c.started, Pid: uint32(c.init.pid())}, nil
+	return c.started, nil
 }
 
 // initEnded runs when a container's init has ended, before anyone is told.

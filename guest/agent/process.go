@@ -20,6 +20,7 @@ type process struct {
 	stdout, stderr *stream.OutputBuffer // stderr is nil with a terminal
 	terminal       *os.File             // the master side; nil without a terminal
 	stdin          *input
+	folder         string // of a Windows process: see package winproc; set before it is launched
 
 	mu     sync.Mutex
 	proc   *reaper.Process // nil until launched

@@ -94,6 +94,9 @@ func (a *Agent) rehearseContainer(ctx context.Context, spec *specs.Spec, req *ap
 	if err := c.mountWritable(append(lowers, "/")); err != nil {
 		return err
 	}
+	if err := c.resolveUser(req.User); err != nil {
+		return err
+	}
 	if err := a.createIn(ctx, c, spec, req); err != nil {
 		return err
 	}

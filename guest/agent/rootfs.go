@@ -31,10 +31,14 @@ func (a *Agent) mountRootfs(ctx context.Context, c *container, layers []*api.Lay
 	return c.mountWritable(lowers)
 }
 
-// mountWritable mounts the overlay of lowers and the container's own directory.
+// mountWritable mounts the overlay of lowers and the container's own directory as its root.
 func (c *container) mountWritable(lowers []string) error {
+	return c.mountWritableAt(c.rootfs(), lowers)
+}
+
+func (c *container) mountWritableAt(target string, lowers []string) error {
 	upper, work := filepath.Join(c.writable(), "u"), filepath.Join(c.writable(), "w")
-	for _, dir := range []string{upper, work, c.rootfs()} {
+	for _, dir := range []string{upper, work, target} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("make the container's writable layer: %w", err)
 		}
@@ -47,7 +51,7 @@ func (c *container) mountWritable(lowers []string) error {
 		return err
 	}
 	// volatile: the writable layer does not outlive the VM, so nothing need be synced for its sake.
-	return mountOverlay(c.rootfs(), 0, lowers, fmt.Sprintf(",upperdir=%s,workdir=%s,volatile", upper, work))
+	return mountOverlay(target, 0, lowers, fmt.Sprintf(",upperdir=%s,workdir=%s,volatile", upper, work))
 }
 
 // mountLayers mounts an image's layers for the container and tells where, the topmost first as overlayfs wants them.

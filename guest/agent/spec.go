@@ -60,8 +60,12 @@ func (c *container) completeSpec(spec *specs.Spec, req *api.CreateContainerReque
 	spec.Process.User.AdditionalGids = c.user.Groups
 	spec.Linux.Namespaces = namespaces
 	spec.Linux.CgroupsPath = "/pod/" + c.id
-	// crun's own is not to be inherited.
+	// crun's own is not to be inherited, but by Wine: its processes are many and
+	// alike, so that an emulator gains from their having the same addresses.
 	spec.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux}
+	if req.Windows != nil {
+		spec.Linux.Personality = nil
+	}
 	spec.Linux.Sysctl = nil // the VM's, and set
 	spec.Linux.UIDMappings, spec.Linux.GIDMappings = nil, nil
 	for _, m := range req.Mounts {
@@ -91,14 +95,19 @@ func (c *container) namespaces(pid *specs.LinuxNamespace) []specs.LinuxNamespace
 	return all
 }
 
-// execProcess decodes an exec's process and fills what it leaves open from the container's.
+// execProcess decodes an exec's process.
 func (d specDefaults) execProcess(raw []byte, terminal bool, width, height uint32) (*specs.Process, error) {
 	p := &specs.Process{}
 	if err := json.Unmarshal(raw, p); err != nil {
 		return nil, invalid("process: %v", err)
 	}
+	return p, d.fill(p, terminal, width, height)
+}
+
+// fill takes what an exec leaves open from its container.
+func (d specDefaults) fill(p *specs.Process, terminal bool, width, height uint32) error {
 	if len(p.Args) == 0 || p.Args[0] == "" {
-		return nil, invalid("process: args is empty")
+		return invalid("process: args is empty")
 	}
 	if p.Cwd == "" {
 		p.Cwd = d.process.Cwd
@@ -123,7 +132,7 @@ func (d specDefaults) execProcess(raw []byte, terminal bool, width, height uint3
 	if terminal && width > 0 && height > 0 {
 		p.ConsoleSize = &specs.Box{Width: uint(width), Height: uint(height)}
 	}
-	return p, nil
+	return nil
 }
 
 func writeJSON(path string, v any) error {

@@ -28,6 +28,65 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ControlEvent is a Windows console event.
+type ControlEvent int32
+
+const (
+	ControlEvent_CONTROL_EVENT_NONE          ControlEvent = 0
+	ControlEvent_CONTROL_EVENT_CTRL_C        ControlEvent = 1
+	ControlEvent_CONTROL_EVENT_CTRL_BREAK    ControlEvent = 2
+	ControlEvent_CONTROL_EVENT_CTRL_CLOSE    ControlEvent = 3
+	ControlEvent_CONTROL_EVENT_CTRL_LOGOFF   ControlEvent = 4
+	ControlEvent_CONTROL_EVENT_CTRL_SHUTDOWN ControlEvent = 5
+)
+
+// Enum value maps for ControlEvent.
+var (
+	ControlEvent_name = map[int32]string{
+		0: "CONTROL_EVENT_NONE",
+		1: "CONTROL_EVENT_CTRL_C",
+		2: "CONTROL_EVENT_CTRL_BREAK",
+		3: "CONTROL_EVENT_CTRL_CLOSE",
+		4: "CONTROL_EVENT_CTRL_LOGOFF",
+		5: "CONTROL_EVENT_CTRL_SHUTDOWN",
+	}
+	ControlEvent_value = map[string]int32{
+		"CONTROL_EVENT_NONE":          0,
+		"CONTROL_EVENT_CTRL_C":        1,
+		"CONTROL_EVENT_CTRL_BREAK":    2,
+		"CONTROL_EVENT_CTRL_CLOSE":    3,
+		"CONTROL_EVENT_CTRL_LOGOFF":   4,
+		"CONTROL_EVENT_CTRL_SHUTDOWN": 5,
+	}
+)
+
+func (x ControlEvent) Enum() *ControlEvent {
+	p := new(ControlEvent)
+	*p = x
+	return p
+}
+
+func (x ControlEvent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ControlEvent) Descriptor() protoreflect.EnumDescriptor {
+	return file_agent_proto_enumTypes[0].Descriptor()
+}
+
+func (ControlEvent) Type() protoreflect.EnumType {
+	return &file_agent_proto_enumTypes[0]
+}
+
+func (x ControlEvent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ControlEvent.Descriptor instead.
+func (ControlEvent) EnumDescriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{0}
+}
+
 type PIDMode int32
 
 const (
@@ -64,11 +123,11 @@ func (x PIDMode) String() string {
 }
 
 func (PIDMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_agent_proto_enumTypes[0].Descriptor()
+	return file_agent_proto_enumTypes[1].Descriptor()
 }
 
 func (PIDMode) Type() protoreflect.EnumType {
-	return &file_agent_proto_enumTypes[0]
+	return &file_agent_proto_enumTypes[1]
 }
 
 func (x PIDMode) Number() protoreflect.EnumNumber {
@@ -77,7 +136,7 @@ func (x PIDMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PIDMode.Descriptor instead.
 func (PIDMode) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{0}
+	return file_agent_proto_rawDescGZIP(), []int{1}
 }
 
 type Propagation int32
@@ -113,11 +172,11 @@ func (x Propagation) String() string {
 }
 
 func (Propagation) Descriptor() protoreflect.EnumDescriptor {
-	return file_agent_proto_enumTypes[1].Descriptor()
+	return file_agent_proto_enumTypes[2].Descriptor()
 }
 
 func (Propagation) Type() protoreflect.EnumType {
-	return &file_agent_proto_enumTypes[1]
+	return &file_agent_proto_enumTypes[2]
 }
 
 func (x Propagation) Number() protoreflect.EnumNumber {
@@ -126,7 +185,7 @@ func (x Propagation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Propagation.Descriptor instead.
 func (Propagation) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{1}
+	return file_agent_proto_rawDescGZIP(), []int{2}
 }
 
 type SandboxFile int32
@@ -168,11 +227,11 @@ func (x SandboxFile) String() string {
 }
 
 func (SandboxFile) Descriptor() protoreflect.EnumDescriptor {
-	return file_agent_proto_enumTypes[2].Descriptor()
+	return file_agent_proto_enumTypes[3].Descriptor()
 }
 
 func (SandboxFile) Type() protoreflect.EnumType {
-	return &file_agent_proto_enumTypes[2]
+	return &file_agent_proto_enumTypes[3]
 }
 
 func (x SandboxFile) Number() protoreflect.EnumNumber {
@@ -181,7 +240,7 @@ func (x SandboxFile) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SandboxFile.Descriptor instead.
 func (SandboxFile) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{2}
+	return file_agent_proto_rawDescGZIP(), []int{3}
 }
 
 type ProcessState int32
@@ -220,11 +279,11 @@ func (x ProcessState) String() string {
 }
 
 func (ProcessState) Descriptor() protoreflect.EnumDescriptor {
-	return file_agent_proto_enumTypes[3].Descriptor()
+	return file_agent_proto_enumTypes[4].Descriptor()
 }
 
 func (ProcessState) Type() protoreflect.EnumType {
-	return &file_agent_proto_enumTypes[3]
+	return &file_agent_proto_enumTypes[4]
 }
 
 func (x ProcessState) Number() protoreflect.EnumNumber {
@@ -233,7 +292,7 @@ func (x ProcessState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProcessState.Descriptor instead.
 func (ProcessState) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{3}
+	return file_agent_proto_rawDescGZIP(), []int{4}
 }
 
 type Stdio int32
@@ -269,11 +328,11 @@ func (x Stdio) String() string {
 }
 
 func (Stdio) Descriptor() protoreflect.EnumDescriptor {
-	return file_agent_proto_enumTypes[4].Descriptor()
+	return file_agent_proto_enumTypes[5].Descriptor()
 }
 
 func (Stdio) Type() protoreflect.EnumType {
-	return &file_agent_proto_enumTypes[4]
+	return &file_agent_proto_enumTypes[5]
 }
 
 func (x Stdio) Number() protoreflect.EnumNumber {
@@ -282,7 +341,7 @@ func (x Stdio) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Stdio.Descriptor instead.
 func (Stdio) EnumDescriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{4}
+	return file_agent_proto_rawDescGZIP(), []int{5}
 }
 
 type HandshakeRequest struct {
@@ -1753,8 +1812,12 @@ type CreateContainerRequest struct {
 	PidMode        PIDMode  `protobuf:"varint,9,opt,name=pid_mode,json=pidMode,proto3,enum=paddock.guest.v1.PIDMode" json:"pid_mode,omitempty"`
 	PidTarget      string   `protobuf:"bytes,10,opt,name=pid_target,json=pidTarget,proto3" json:"pid_target,omitempty"`           // container id, for PID_MODE_TARGET
 	OutputWindow   uint32   `protobuf:"varint,11,opt,name=output_window,json=outputWindow,proto3" json:"output_window,omitempty"` // bytes of unacknowledged stdout/stderr kept each; 0: the default
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Set: the container is a Windows one, and Wine runs it. layers are drive C:
+	// then, paths in mounts are Windows' unless they say otherwise, and of
+	// spec's process only the rights and limits matter.
+	Windows       *WindowsContainer `protobuf:"bytes,12,opt,name=windows,proto3" json:"windows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateContainerRequest) Reset() {
@@ -1864,6 +1927,134 @@ func (x *CreateContainerRequest) GetOutputWindow() uint32 {
 	return 0
 }
 
+func (x *CreateContainerRequest) GetWindows() *WindowsContainer {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+type WindowsContainer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Wine          *Layer                 `protobuf:"bytes,1,opt,name=wine,proto3" json:"wine,omitempty"` // the disk as guest/wine.go says
+	Process       *WindowsProcess        `protobuf:"bytes,2,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WindowsContainer) Reset() {
+	*x = WindowsContainer{}
+	mi := &file_agent_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WindowsContainer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WindowsContainer) ProtoMessage() {}
+
+func (x *WindowsContainer) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WindowsContainer.ProtoReflect.Descriptor instead.
+func (*WindowsContainer) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WindowsContainer) GetWine() *Layer {
+	if x != nil {
+		return x.Wine
+	}
+	return nil
+}
+
+func (x *WindowsContainer) GetProcess() *WindowsProcess {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+// WindowsProcess is what runs, as Windows has it. In an Exec, what is empty but args is the container's.
+type WindowsProcess struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Args          []string               `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"`
+	CommandLine   string                 `protobuf:"bytes,2,opt,name=command_line,json=commandLine,proto3" json:"command_line,omitempty"` // if set, what the process gets in place of args joined by Windows' rules
+	Env           []string               `protobuf:"bytes,3,rep,name=env,proto3" json:"env,omitempty"`                                    // NAME=value; all of it
+	Dir           string                 `protobuf:"bytes,4,opt,name=dir,proto3" json:"dir,omitempty"`                                    // with drive letter
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WindowsProcess) Reset() {
+	*x = WindowsProcess{}
+	mi := &file_agent_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WindowsProcess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WindowsProcess) ProtoMessage() {}
+
+func (x *WindowsProcess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WindowsProcess.ProtoReflect.Descriptor instead.
+func (*WindowsProcess) Descriptor() ([]byte, []int) {
+	return file_agent_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *WindowsProcess) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+func (x *WindowsProcess) GetCommandLine() string {
+	if x != nil {
+		return x.CommandLine
+	}
+	return ""
+}
+
+func (x *WindowsProcess) GetEnv() []string {
+	if x != nil {
+		return x.Env
+	}
+	return nil
+}
+
+func (x *WindowsProcess) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
+}
+
 type Layer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Disk          *DiskAddress           `protobuf:"bytes,1,opt,name=disk,proto3" json:"disk,omitempty"`
@@ -1874,7 +2065,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2077,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[26]
+	mi := &file_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2090,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Layer) GetDisk() *DiskAddress {
@@ -1931,14 +2122,15 @@ type Mount struct {
 	ReadOnly          bool           `protobuf:"varint,7,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	RecursiveReadOnly bool           `protobuf:"varint,8,opt,name=recursive_read_only,json=recursiveReadOnly,proto3" json:"recursive_read_only,omitempty"`
 	Propagation       Propagation    `protobuf:"varint,9,opt,name=propagation,proto3,enum=paddock.guest.v1.Propagation" json:"propagation,omitempty"`
-	Options           []string       `protobuf:"bytes,10,rep,name=options,proto3" json:"options,omitempty"` // further mount(8) options: nosuid, noexec, ...
+	Options           []string       `protobuf:"bytes,10,rep,name=options,proto3" json:"options,omitempty"`                       // further mount(8) options: nosuid, noexec, ...
+	LinuxPath         bool           `protobuf:"varint,16,opt,name=linux_path,json=linuxPath,proto3" json:"linux_path,omitempty"` // in a Windows container: destination is a path of Linux's, for Wine
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2142,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[27]
+	mi := &file_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2155,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Mount) GetDestination() string {
@@ -2062,6 +2254,13 @@ func (x *Mount) GetOptions() []string {
 	return nil
 }
 
+func (x *Mount) GetLinuxPath() bool {
+	if x != nil {
+		return x.LinuxPath
+	}
+	return false
+}
+
 type isMount_Source interface {
 	isMount_Source()
 }
@@ -2112,7 +2311,7 @@ type ShareSource struct {
 
 func (x *ShareSource) Reset() {
 	*x = ShareSource{}
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2323,7 @@ func (x *ShareSource) String() string {
 func (*ShareSource) ProtoMessage() {}
 
 func (x *ShareSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[28]
+	mi := &file_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2336,7 @@ func (x *ShareSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareSource.ProtoReflect.Descriptor instead.
 func (*ShareSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ShareSource) GetShareId() string {
@@ -2168,7 +2367,7 @@ type ScratchSource struct {
 
 func (x *ScratchSource) Reset() {
 	*x = ScratchSource{}
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2379,7 @@ func (x *ScratchSource) String() string {
 func (*ScratchSource) ProtoMessage() {}
 
 func (x *ScratchSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[29]
+	mi := &file_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2392,7 @@ func (x *ScratchSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScratchSource.ProtoReflect.Descriptor instead.
 func (*ScratchSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ScratchSource) GetName() string {
@@ -2244,7 +2443,7 @@ type TmpfsSource struct {
 
 func (x *TmpfsSource) Reset() {
 	*x = TmpfsSource{}
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2455,7 @@ func (x *TmpfsSource) String() string {
 func (*TmpfsSource) ProtoMessage() {}
 
 func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[30]
+	mi := &file_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2468,7 @@ func (x *TmpfsSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TmpfsSource.ProtoReflect.Descriptor instead.
 func (*TmpfsSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TmpfsSource) GetSizeBytes() uint64 {
@@ -2319,7 +2518,7 @@ type DiskSource struct {
 
 func (x *DiskSource) Reset() {
 	*x = DiskSource{}
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2530,7 @@ func (x *DiskSource) String() string {
 func (*DiskSource) ProtoMessage() {}
 
 func (x *DiskSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[31]
+	mi := &file_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2543,7 @@ func (x *DiskSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskSource.ProtoReflect.Descriptor instead.
 func (*DiskSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DiskSource) GetDisk() *DiskAddress {
@@ -2387,7 +2586,7 @@ type ImageSource struct {
 
 func (x *ImageSource) Reset() {
 	*x = ImageSource{}
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2598,7 @@ func (x *ImageSource) String() string {
 func (*ImageSource) ProtoMessage() {}
 
 func (x *ImageSource) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[32]
+	mi := &file_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2611,7 @@ func (x *ImageSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageSource.ProtoReflect.Descriptor instead.
 func (*ImageSource) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ImageSource) GetLayers() []*Layer {
@@ -2439,7 +2638,7 @@ type ImageVolumeError struct {
 
 func (x *ImageVolumeError) Reset() {
 	*x = ImageVolumeError{}
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2650,7 @@ func (x *ImageVolumeError) String() string {
 func (*ImageVolumeError) ProtoMessage() {}
 
 func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[33]
+	mi := &file_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2663,7 @@ func (x *ImageVolumeError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageVolumeError.ProtoReflect.Descriptor instead.
 func (*ImageVolumeError) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ImageVolumeError) GetDestination() string {
@@ -2489,7 +2688,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2700,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[34]
+	mi := &file_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2713,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *User) GetUser() string {
@@ -2570,7 +2769,7 @@ type ResolvedUser struct {
 
 func (x *ResolvedUser) Reset() {
 	*x = ResolvedUser{}
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +2781,7 @@ func (x *ResolvedUser) String() string {
 func (*ResolvedUser) ProtoMessage() {}
 
 func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[35]
+	mi := &file_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +2794,7 @@ func (x *ResolvedUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolvedUser.ProtoReflect.Descriptor instead.
 func (*ResolvedUser) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ResolvedUser) GetUid() uint32 {
@@ -2629,7 +2828,7 @@ type CreateContainerResponse struct {
 
 func (x *CreateContainerResponse) Reset() {
 	*x = CreateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2641,7 +2840,7 @@ func (x *CreateContainerResponse) String() string {
 func (*CreateContainerResponse) ProtoMessage() {}
 
 func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[36]
+	mi := &file_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2654,7 +2853,7 @@ func (x *CreateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateContainerResponse.ProtoReflect.Descriptor instead.
 func (*CreateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreateContainerResponse) GetUser() *ResolvedUser {
@@ -2680,7 +2879,7 @@ type StartContainerRequest struct {
 
 func (x *StartContainerRequest) Reset() {
 	*x = StartContainerRequest{}
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2891,7 @@ func (x *StartContainerRequest) String() string {
 func (*StartContainerRequest) ProtoMessage() {}
 
 func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[37]
+	mi := &file_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2904,7 @@ func (x *StartContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerRequest.ProtoReflect.Descriptor instead.
 func (*StartContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *StartContainerRequest) GetId() string {
@@ -2725,7 +2924,7 @@ type StartContainerResponse struct {
 
 func (x *StartContainerResponse) Reset() {
 	*x = StartContainerResponse{}
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2936,7 @@ func (x *StartContainerResponse) String() string {
 func (*StartContainerResponse) ProtoMessage() {}
 
 func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[38]
+	mi := &file_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2949,7 @@ func (x *StartContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartContainerResponse.ProtoReflect.Descriptor instead.
 func (*StartContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StartContainerResponse) GetStartedUnixNanos() int64 {
@@ -2776,7 +2975,7 @@ type DeleteContainerRequest struct {
 
 func (x *DeleteContainerRequest) Reset() {
 	*x = DeleteContainerRequest{}
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +2987,7 @@ func (x *DeleteContainerRequest) String() string {
 func (*DeleteContainerRequest) ProtoMessage() {}
 
 func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[39]
+	mi := &file_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +3000,7 @@ func (x *DeleteContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DeleteContainerRequest) GetId() string {
@@ -2819,7 +3018,7 @@ type DeleteContainerResponse struct {
 
 func (x *DeleteContainerResponse) Reset() {
 	*x = DeleteContainerResponse{}
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2831,7 +3030,7 @@ func (x *DeleteContainerResponse) String() string {
 func (*DeleteContainerResponse) ProtoMessage() {}
 
 func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[40]
+	mi := &file_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2844,7 +3043,7 @@ func (x *DeleteContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteContainerResponse.ProtoReflect.Descriptor instead.
 func (*DeleteContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_proto_rawDescGZIP(), []int{42}
 }
 
 type UpdateContainerRequest struct {
@@ -2857,7 +3056,7 @@ type UpdateContainerRequest struct {
 
 func (x *UpdateContainerRequest) Reset() {
 	*x = UpdateContainerRequest{}
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +3068,7 @@ func (x *UpdateContainerRequest) String() string {
 func (*UpdateContainerRequest) ProtoMessage() {}
 
 func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[41]
+	mi := &file_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +3081,7 @@ func (x *UpdateContainerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateContainerRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *UpdateContainerRequest) GetId() string {
@@ -2907,7 +3106,7 @@ type UpdateContainerResponse struct {
 
 func (x *UpdateContainerResponse) Reset() {
 	*x = UpdateContainerResponse{}
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3118,7 @@ func (x *UpdateContainerResponse) String() string {
 func (*UpdateContainerResponse) ProtoMessage() {}
 
 func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[42]
+	mi := &file_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3131,7 @@ func (x *UpdateContainerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateContainerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateContainerResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_proto_rawDescGZIP(), []int{44}
 }
 
 type UpdateSandboxRequest struct {
@@ -2945,7 +3144,7 @@ type UpdateSandboxRequest struct {
 
 func (x *UpdateSandboxRequest) Reset() {
 	*x = UpdateSandboxRequest{}
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3156,7 @@ func (x *UpdateSandboxRequest) String() string {
 func (*UpdateSandboxRequest) ProtoMessage() {}
 
 func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[43]
+	mi := &file_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3169,7 @@ func (x *UpdateSandboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *UpdateSandboxRequest) GetResources() []byte {
@@ -2996,7 +3195,7 @@ type UpdateSandboxResponse struct {
 
 func (x *UpdateSandboxResponse) Reset() {
 	*x = UpdateSandboxResponse{}
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3207,7 @@ func (x *UpdateSandboxResponse) String() string {
 func (*UpdateSandboxResponse) ProtoMessage() {}
 
 func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[44]
+	mi := &file_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3220,7 @@ func (x *UpdateSandboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSandboxResponse.ProtoReflect.Descriptor instead.
 func (*UpdateSandboxResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *UpdateSandboxResponse) GetCpus() uint32 {
@@ -3039,7 +3238,7 @@ type ListContainersRequest struct {
 
 func (x *ListContainersRequest) Reset() {
 	*x = ListContainersRequest{}
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3051,7 +3250,7 @@ func (x *ListContainersRequest) String() string {
 func (*ListContainersRequest) ProtoMessage() {}
 
 func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[45]
+	mi := &file_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3064,7 +3263,7 @@ func (x *ListContainersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersRequest.ProtoReflect.Descriptor instead.
 func (*ListContainersRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_proto_rawDescGZIP(), []int{47}
 }
 
 type ListContainersResponse struct {
@@ -3076,7 +3275,7 @@ type ListContainersResponse struct {
 
 func (x *ListContainersResponse) Reset() {
 	*x = ListContainersResponse{}
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3287,7 @@ func (x *ListContainersResponse) String() string {
 func (*ListContainersResponse) ProtoMessage() {}
 
 func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[46]
+	mi := &file_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3300,7 @@ func (x *ListContainersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListContainersResponse.ProtoReflect.Descriptor instead.
 func (*ListContainersResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{46}
+	return file_agent_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListContainersResponse) GetContainers() []*ContainerState {
@@ -3124,7 +3323,7 @@ type ContainerState struct {
 
 func (x *ContainerState) Reset() {
 	*x = ContainerState{}
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3335,7 @@ func (x *ContainerState) String() string {
 func (*ContainerState) ProtoMessage() {}
 
 func (x *ContainerState) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[47]
+	mi := &file_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3348,7 @@ func (x *ContainerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerState.ProtoReflect.Descriptor instead.
 func (*ContainerState) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{47}
+	return file_agent_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ContainerState) GetId() string {
@@ -3189,7 +3388,7 @@ func (x *ContainerState) GetStartedUnixNanos() int64 {
 
 type Exit struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	Code           uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`     // 128+n for a signal
+	Code           uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`     // 128+n for a signal; of Windows all 32 bits
 	Signal         uint32                 `protobuf:"varint,2,opt,name=signal,proto3" json:"signal,omitempty"` // 0: none
 	EndedUnixNanos int64                  `protobuf:"varint,3,opt,name=ended_unix_nanos,json=endedUnixNanos,proto3" json:"ended_unix_nanos,omitempty"`
 	OomKilled      bool                   `protobuf:"varint,4,opt,name=oom_killed,json=oomKilled,proto3" json:"oom_killed,omitempty"`
@@ -3199,7 +3398,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3211,7 +3410,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[48]
+	mi := &file_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3224,7 +3423,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{48}
+	return file_agent_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Exit) GetCode() uint32 {
@@ -3264,13 +3463,14 @@ type ExecRequest struct {
 	Stdin         bool                   `protobuf:"varint,5,opt,name=stdin,proto3" json:"stdin,omitempty"`
 	Width         uint32                 `protobuf:"varint,6,opt,name=width,proto3" json:"width,omitempty"`
 	Height        uint32                 `protobuf:"varint,7,opt,name=height,proto3" json:"height,omitempty"`
+	Windows       *WindowsProcess        `protobuf:"bytes,8,opt,name=windows,proto3" json:"windows,omitempty"` // in a Windows container, in place of process
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3482,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[49]
+	mi := &file_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3495,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{49}
+	return file_agent_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ExecRequest) GetContainerId() string {
@@ -3347,6 +3547,13 @@ func (x *ExecRequest) GetHeight() uint32 {
 	return 0
 }
 
+func (x *ExecRequest) GetWindows() *WindowsProcess {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
 type ExecResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
@@ -3356,7 +3563,7 @@ type ExecResponse struct {
 
 func (x *ExecResponse) Reset() {
 	*x = ExecResponse{}
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3575,7 @@ func (x *ExecResponse) String() string {
 func (*ExecResponse) ProtoMessage() {}
 
 func (x *ExecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[50]
+	mi := &file_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3588,7 @@ func (x *ExecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecResponse.ProtoReflect.Descriptor instead.
 func (*ExecResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{50}
+	return file_agent_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExecResponse) GetPid() uint32 {
@@ -3394,16 +3601,17 @@ func (x *ExecResponse) GetPid() uint32 {
 type SignalProcessRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ContainerId   string                 `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	ExecId        string                 `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"` // empty: the init process
-	Signal        uint32                 `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"`              // Linux signal number
-	All           bool                   `protobuf:"varint,4,opt,name=all,proto3" json:"all,omitempty"`                    // every process of the container
+	ExecId        string                 `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`                     // empty: the init process
+	Signal        uint32                 `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"`                                  // Linux signal number
+	All           bool                   `protobuf:"varint,4,opt,name=all,proto3" json:"all,omitempty"`                                        // every process of the container
+	Event         ControlEvent           `protobuf:"varint,5,opt,name=event,proto3,enum=paddock.guest.v1.ControlEvent" json:"event,omitempty"` // in place of signal, to a process of a Windows container and those it started
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3415,7 +3623,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[51]
+	mi := &file_agent_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3428,7 +3636,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{51}
+	return file_agent_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SignalProcessRequest) GetContainerId() string {
@@ -3459,6 +3667,13 @@ func (x *SignalProcessRequest) GetAll() bool {
 	return false
 }
 
+func (x *SignalProcessRequest) GetEvent() ControlEvent {
+	if x != nil {
+		return x.Event
+	}
+	return ControlEvent_CONTROL_EVENT_NONE
+}
+
 type SignalProcessResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3467,7 +3682,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3479,7 +3694,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[52]
+	mi := &file_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3492,7 +3707,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{52}
+	return file_agent_proto_rawDescGZIP(), []int{54}
 }
 
 type WaitProcessRequest struct {
@@ -3506,7 +3721,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3518,7 +3733,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[53]
+	mi := &file_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3531,7 +3746,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{53}
+	return file_agent_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WaitProcessRequest) GetContainerId() string {
@@ -3564,7 +3779,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3576,7 +3791,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[54]
+	mi := &file_agent_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3589,7 +3804,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{54}
+	return file_agent_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WaitProcessResponse) GetExit() *Exit {
@@ -3611,7 +3826,7 @@ type ResizeTerminalRequest struct {
 
 func (x *ResizeTerminalRequest) Reset() {
 	*x = ResizeTerminalRequest{}
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +3838,7 @@ func (x *ResizeTerminalRequest) String() string {
 func (*ResizeTerminalRequest) ProtoMessage() {}
 
 func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[55]
+	mi := &file_agent_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +3851,7 @@ func (x *ResizeTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{55}
+	return file_agent_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ResizeTerminalRequest) GetContainerId() string {
@@ -3675,7 +3890,7 @@ type ResizeTerminalResponse struct {
 
 func (x *ResizeTerminalResponse) Reset() {
 	*x = ResizeTerminalResponse{}
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3687,7 +3902,7 @@ func (x *ResizeTerminalResponse) String() string {
 func (*ResizeTerminalResponse) ProtoMessage() {}
 
 func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[56]
+	mi := &file_agent_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3700,7 +3915,7 @@ func (x *ResizeTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ResizeTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{56}
+	return file_agent_proto_rawDescGZIP(), []int{58}
 }
 
 type StatsRequest struct {
@@ -3714,7 +3929,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3726,7 +3941,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[57]
+	mi := &file_agent_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3739,7 +3954,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{57}
+	return file_agent_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *StatsRequest) GetContainerIds() []string {
@@ -3773,7 +3988,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +4000,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[58]
+	mi := &file_agent_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +4013,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{58}
+	return file_agent_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3826,7 +4041,7 @@ type Pressure struct {
 
 func (x *Pressure) Reset() {
 	*x = Pressure{}
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3838,7 +4053,7 @@ func (x *Pressure) String() string {
 func (*Pressure) ProtoMessage() {}
 
 func (x *Pressure) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[59]
+	mi := &file_agent_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3851,7 +4066,7 @@ func (x *Pressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pressure.ProtoReflect.Descriptor instead.
 func (*Pressure) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{59}
+	return file_agent_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Pressure) GetSome() *Stall {
@@ -3881,7 +4096,7 @@ type Stall struct {
 
 func (x *Stall) Reset() {
 	*x = Stall{}
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +4108,7 @@ func (x *Stall) String() string {
 func (*Stall) ProtoMessage() {}
 
 func (x *Stall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[60]
+	mi := &file_agent_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +4121,7 @@ func (x *Stall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stall.ProtoReflect.Descriptor instead.
 func (*Stall) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{60}
+	return file_agent_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Stall) GetTotalNanos() uint64 {
@@ -3952,7 +4167,7 @@ type CPUStats struct {
 
 func (x *CPUStats) Reset() {
 	*x = CPUStats{}
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +4179,7 @@ func (x *CPUStats) String() string {
 func (*CPUStats) ProtoMessage() {}
 
 func (x *CPUStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[61]
+	mi := &file_agent_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4192,7 @@ func (x *CPUStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CPUStats.ProtoReflect.Descriptor instead.
 func (*CPUStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{61}
+	return file_agent_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CPUStats) GetUsageNanos() uint64 {
@@ -4054,7 +4269,7 @@ type MemoryStats struct {
 
 func (x *MemoryStats) Reset() {
 	*x = MemoryStats{}
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4066,7 +4281,7 @@ func (x *MemoryStats) String() string {
 func (*MemoryStats) ProtoMessage() {}
 
 func (x *MemoryStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[62]
+	mi := &file_agent_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4079,7 +4294,7 @@ func (x *MemoryStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStats.ProtoReflect.Descriptor instead.
 func (*MemoryStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{62}
+	return file_agent_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MemoryStats) GetUsageBytes() uint64 {
@@ -4215,7 +4430,7 @@ type FilesystemStats struct {
 
 func (x *FilesystemStats) Reset() {
 	*x = FilesystemStats{}
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4442,7 @@ func (x *FilesystemStats) String() string {
 func (*FilesystemStats) ProtoMessage() {}
 
 func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[63]
+	mi := &file_agent_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +4455,7 @@ func (x *FilesystemStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilesystemStats.ProtoReflect.Descriptor instead.
 func (*FilesystemStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{63}
+	return file_agent_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *FilesystemStats) GetUsedBytes() uint64 {
@@ -4300,7 +4515,7 @@ type DeviceIO struct {
 
 func (x *DeviceIO) Reset() {
 	*x = DeviceIO{}
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4312,7 +4527,7 @@ func (x *DeviceIO) String() string {
 func (*DeviceIO) ProtoMessage() {}
 
 func (x *DeviceIO) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[64]
+	mi := &file_agent_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4325,7 +4540,7 @@ func (x *DeviceIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceIO.ProtoReflect.Descriptor instead.
 func (*DeviceIO) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{64}
+	return file_agent_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DeviceIO) GetMajor() uint32 {
@@ -4380,7 +4595,7 @@ type IOStats struct {
 
 func (x *IOStats) Reset() {
 	*x = IOStats{}
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4607,7 @@ func (x *IOStats) String() string {
 func (*IOStats) ProtoMessage() {}
 
 func (x *IOStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[65]
+	mi := &file_agent_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4620,7 @@ func (x *IOStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IOStats.ProtoReflect.Descriptor instead.
 func (*IOStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{65}
+	return file_agent_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *IOStats) GetDevices() []*DeviceIO {
@@ -4443,7 +4658,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4455,7 +4670,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[66]
+	mi := &file_agent_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4468,7 +4683,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{66}
+	return file_agent_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ContainerStats) GetId() string {
@@ -4572,7 +4787,7 @@ type InterfaceStats struct {
 
 func (x *InterfaceStats) Reset() {
 	*x = InterfaceStats{}
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4584,7 +4799,7 @@ func (x *InterfaceStats) String() string {
 func (*InterfaceStats) ProtoMessage() {}
 
 func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[67]
+	mi := &file_agent_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4597,7 +4812,7 @@ func (x *InterfaceStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InterfaceStats.ProtoReflect.Descriptor instead.
 func (*InterfaceStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{67}
+	return file_agent_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *InterfaceStats) GetName() string {
@@ -4679,7 +4894,7 @@ type PodStats struct {
 
 func (x *PodStats) Reset() {
 	*x = PodStats{}
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4691,7 +4906,7 @@ func (x *PodStats) String() string {
 func (*PodStats) ProtoMessage() {}
 
 func (x *PodStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[68]
+	mi := &file_agent_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4704,7 +4919,7 @@ func (x *PodStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStats.ProtoReflect.Descriptor instead.
 func (*PodStats) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{68}
+	return file_agent_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PodStats) GetUnixNanos() int64 {
@@ -4772,7 +4987,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4784,7 +4999,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[69]
+	mi := &file_agent_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4797,7 +5012,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{69}
+	return file_agent_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ShutdownRequest) GetKeepPower() bool {
@@ -4815,7 +5030,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_agent_proto_msgTypes[70]
+	mi := &file_agent_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4827,7 +5042,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[70]
+	mi := &file_agent_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4840,7 +5055,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{70}
+	return file_agent_proto_rawDescGZIP(), []int{72}
 }
 
 // StreamHeader opens a connection on the stream port: u16 big-endian length, then this message.
@@ -4859,7 +5074,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_agent_proto_msgTypes[71]
+	mi := &file_agent_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4871,7 +5086,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[71]
+	mi := &file_agent_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4884,7 +5099,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{71}
+	return file_agent_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *StreamHeader) GetKind() isStreamHeader_Kind {
@@ -4982,7 +5197,7 @@ type StdioStream struct {
 
 func (x *StdioStream) Reset() {
 	*x = StdioStream{}
-	mi := &file_agent_proto_msgTypes[72]
+	mi := &file_agent_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4994,7 +5209,7 @@ func (x *StdioStream) String() string {
 func (*StdioStream) ProtoMessage() {}
 
 func (x *StdioStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[72]
+	mi := &file_agent_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5007,7 +5222,7 @@ func (x *StdioStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdioStream.ProtoReflect.Descriptor instead.
 func (*StdioStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{72}
+	return file_agent_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *StdioStream) GetContainerId() string {
@@ -5048,7 +5263,7 @@ type PortForwardStream struct {
 
 func (x *PortForwardStream) Reset() {
 	*x = PortForwardStream{}
-	mi := &file_agent_proto_msgTypes[73]
+	mi := &file_agent_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5060,7 +5275,7 @@ func (x *PortForwardStream) String() string {
 func (*PortForwardStream) ProtoMessage() {}
 
 func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[73]
+	mi := &file_agent_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5073,7 +5288,7 @@ func (x *PortForwardStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortForwardStream.ProtoReflect.Descriptor instead.
 func (*PortForwardStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{73}
+	return file_agent_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *PortForwardStream) GetPort() uint32 {
@@ -5094,7 +5309,7 @@ type ShareStream struct {
 
 func (x *ShareStream) Reset() {
 	*x = ShareStream{}
-	mi := &file_agent_proto_msgTypes[74]
+	mi := &file_agent_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5106,7 +5321,7 @@ func (x *ShareStream) String() string {
 func (*ShareStream) ProtoMessage() {}
 
 func (x *ShareStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[74]
+	mi := &file_agent_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5119,7 +5334,7 @@ func (x *ShareStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareStream.ProtoReflect.Descriptor instead.
 func (*ShareStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{74}
+	return file_agent_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ShareStream) GetShareId() string {
@@ -5143,7 +5358,7 @@ type MountStream struct {
 
 func (x *MountStream) Reset() {
 	*x = MountStream{}
-	mi := &file_agent_proto_msgTypes[75]
+	mi := &file_agent_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5155,7 +5370,7 @@ func (x *MountStream) String() string {
 func (*MountStream) ProtoMessage() {}
 
 func (x *MountStream) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[75]
+	mi := &file_agent_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5168,7 +5383,7 @@ func (x *MountStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountStream.ProtoReflect.Descriptor instead.
 func (*MountStream) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{75}
+	return file_agent_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *MountStream) GetShareId() string {
@@ -5204,7 +5419,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_agent_proto_msgTypes[76]
+	mi := &file_agent_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5216,7 +5431,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_proto_msgTypes[76]
+	mi := &file_agent_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5229,7 +5444,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_agent_proto_rawDescGZIP(), []int{76}
+	return file_agent_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *StreamReply) GetCode() uint32 {
@@ -5365,7 +5580,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\x04R\x02id\x12\x17\n" +
 	"\afs_type\x18\x04 \x01(\tR\x06fsType\x12\x17\n" +
-	"\ais_file\x18\x05 \x01(\bR\x06isFile\"\xa0\x03\n" +
+	"\ais_file\x18\x05 \x01(\bR\x06isFile\"\xde\x03\n" +
 	"\x16CreateContainerRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04spec\x18\x02 \x01(\fR\x04spec\x12/\n" +
@@ -5379,10 +5594,19 @@ const file_agent_proto_rawDesc = "" +
 	"\n" +
 	"pid_target\x18\n" +
 	" \x01(\tR\tpidTarget\x12#\n" +
-	"\routput_window\x18\v \x01(\rR\foutputWindow\"S\n" +
+	"\routput_window\x18\v \x01(\rR\foutputWindow\x12<\n" +
+	"\awindows\x18\f \x01(\v2\".paddock.guest.v1.WindowsContainerR\awindows\"{\n" +
+	"\x10WindowsContainer\x12+\n" +
+	"\x04wine\x18\x01 \x01(\v2\x17.paddock.guest.v1.LayerR\x04wine\x12:\n" +
+	"\aprocess\x18\x02 \x01(\v2 .paddock.guest.v1.WindowsProcessR\aprocess\"k\n" +
+	"\x0eWindowsProcess\x12\x12\n" +
+	"\x04args\x18\x01 \x03(\tR\x04args\x12!\n" +
+	"\fcommand_line\x18\x02 \x01(\tR\vcommandLine\x12\x10\n" +
+	"\x03env\x18\x03 \x03(\tR\x03env\x12\x10\n" +
+	"\x03dir\x18\x04 \x01(\tR\x03dir\"S\n" +
 	"\x05Layer\x121\n" +
 	"\x04disk\x18\x01 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\x04disk\x12\x17\n" +
-	"\afs_type\x18\x02 \x01(\tR\x06fsType\"\xb5\x04\n" +
+	"\afs_type\x18\x02 \x01(\tR\x06fsType\"\xd4\x04\n" +
 	"\x05Mount\x12 \n" +
 	"\vdestination\x18\x01 \x01(\tR\vdestination\x125\n" +
 	"\x05share\x18\x02 \x01(\v2\x1d.paddock.guest.v1.ShareSourceH\x00R\x05share\x12;\n" +
@@ -5395,7 +5619,9 @@ const file_agent_proto_rawDesc = "" +
 	"\x13recursive_read_only\x18\b \x01(\bR\x11recursiveReadOnly\x12?\n" +
 	"\vpropagation\x18\t \x01(\x0e2\x1d.paddock.guest.v1.PropagationR\vpropagation\x12\x18\n" +
 	"\aoptions\x18\n" +
-	" \x03(\tR\aoptionsB\b\n" +
+	" \x03(\tR\aoptions\x12\x1d\n" +
+	"\n" +
+	"linux_path\x18\x10 \x01(\bR\tlinuxPathB\b\n" +
 	"\x06source\"B\n" +
 	"\vShareSource\x12\x19\n" +
 	"\bshare_id\x18\x01 \x01(\tR\ashareId\x12\x18\n" +
@@ -5474,7 +5700,7 @@ const file_agent_proto_rawDesc = "" +
 	"\x06signal\x18\x02 \x01(\rR\x06signal\x12(\n" +
 	"\x10ended_unix_nanos\x18\x03 \x01(\x03R\x0eendedUnixNanos\x12\x1d\n" +
 	"\n" +
-	"oom_killed\x18\x04 \x01(\bR\toomKilled\"\xc3\x01\n" +
+	"oom_killed\x18\x04 \x01(\bR\toomKilled\"\xff\x01\n" +
 	"\vExecRequest\x12!\n" +
 	"\fcontainer_id\x18\x01 \x01(\tR\vcontainerId\x12\x17\n" +
 	"\aexec_id\x18\x02 \x01(\tR\x06execId\x12\x18\n" +
@@ -5482,14 +5708,16 @@ const file_agent_proto_rawDesc = "" +
 	"\bterminal\x18\x04 \x01(\bR\bterminal\x12\x14\n" +
 	"\x05stdin\x18\x05 \x01(\bR\x05stdin\x12\x14\n" +
 	"\x05width\x18\x06 \x01(\rR\x05width\x12\x16\n" +
-	"\x06height\x18\a \x01(\rR\x06height\" \n" +
+	"\x06height\x18\a \x01(\rR\x06height\x12:\n" +
+	"\awindows\x18\b \x01(\v2 .paddock.guest.v1.WindowsProcessR\awindows\" \n" +
 	"\fExecResponse\x12\x10\n" +
-	"\x03pid\x18\x01 \x01(\rR\x03pid\"|\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\"\xb2\x01\n" +
 	"\x14SignalProcessRequest\x12!\n" +
 	"\fcontainer_id\x18\x01 \x01(\tR\vcontainerId\x12\x17\n" +
 	"\aexec_id\x18\x02 \x01(\tR\x06execId\x12\x16\n" +
 	"\x06signal\x18\x03 \x01(\rR\x06signal\x12\x10\n" +
-	"\x03all\x18\x04 \x01(\bR\x03all\"\x17\n" +
+	"\x03all\x18\x04 \x01(\bR\x03all\x124\n" +
+	"\x05event\x18\x05 \x01(\x0e2\x1e.paddock.guest.v1.ControlEventR\x05event\"\x17\n" +
 	"\x15SignalProcessResponse\"h\n" +
 	"\x12WaitProcessRequest\x12!\n" +
 	"\fcontainer_id\x18\x01 \x01(\tR\vcontainerId\x12\x17\n" +
@@ -5649,7 +5877,14 @@ const file_agent_proto_rawDesc = "" +
 	"\vStreamReply\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset*[\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset*\xbc\x01\n" +
+	"\fControlEvent\x12\x16\n" +
+	"\x12CONTROL_EVENT_NONE\x10\x00\x12\x18\n" +
+	"\x14CONTROL_EVENT_CTRL_C\x10\x01\x12\x1c\n" +
+	"\x18CONTROL_EVENT_CTRL_BREAK\x10\x02\x12\x1c\n" +
+	"\x18CONTROL_EVENT_CTRL_CLOSE\x10\x03\x12\x1d\n" +
+	"\x19CONTROL_EVENT_CTRL_LOGOFF\x10\x04\x12\x1f\n" +
+	"\x1bCONTROL_EVENT_CTRL_SHUTDOWN\x10\x05*[\n" +
 	"\aPIDMode\x12\x16\n" +
 	"\x12PID_MODE_CONTAINER\x10\x00\x12\x10\n" +
 	"\fPID_MODE_POD\x10\x01\x12\x11\n" +
@@ -5708,197 +5943,205 @@ func file_agent_proto_rawDescGZIP() []byte {
 	return file_agent_proto_rawDescData
 }
 
-var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_agent_proto_goTypes = []any{
-	(PIDMode)(0),                     // 0: paddock.guest.v1.PIDMode
-	(Propagation)(0),                 // 1: paddock.guest.v1.Propagation
-	(SandboxFile)(0),                 // 2: paddock.guest.v1.SandboxFile
-	(ProcessState)(0),                // 3: paddock.guest.v1.ProcessState
-	(Stdio)(0),                       // 4: paddock.guest.v1.Stdio
-	(*HandshakeRequest)(nil),         // 5: paddock.guest.v1.HandshakeRequest
-	(*HandshakeResponse)(nil),        // 6: paddock.guest.v1.HandshakeResponse
-	(*PersonalizeRequest)(nil),       // 7: paddock.guest.v1.PersonalizeRequest
-	(*PersonalizeResponse)(nil),      // 8: paddock.guest.v1.PersonalizeResponse
-	(*RehearseRequest)(nil),          // 9: paddock.guest.v1.RehearseRequest
-	(*RehearseResponse)(nil),         // 10: paddock.guest.v1.RehearseResponse
-	(*DiskAddress)(nil),              // 11: paddock.guest.v1.DiskAddress
-	(*ConfigureSandboxRequest)(nil),  // 12: paddock.guest.v1.ConfigureSandboxRequest
-	(*IDRange)(nil),                  // 13: paddock.guest.v1.IDRange
-	(*ConfigureSandboxResponse)(nil), // 14: paddock.guest.v1.ConfigureSandboxResponse
-	(*DNS)(nil),                      // 15: paddock.guest.v1.DNS
-	(*Network)(nil),                  // 16: paddock.guest.v1.Network
-	(*Interface)(nil),                // 17: paddock.guest.v1.Interface
-	(*Route)(nil),                    // 18: paddock.guest.v1.Route
-	(*HostNetwork)(nil),              // 19: paddock.guest.v1.HostNetwork
-	(*Listener)(nil),                 // 20: paddock.guest.v1.Listener
-	(*SyncPortsRequest)(nil),         // 21: paddock.guest.v1.SyncPortsRequest
-	(*SyncPortsResponse)(nil),        // 22: paddock.guest.v1.SyncPortsResponse
-	(*AttachShareRequest)(nil),       // 23: paddock.guest.v1.AttachShareRequest
-	(*AttachShareResponse)(nil),      // 24: paddock.guest.v1.AttachShareResponse
-	(*DetachShareRequest)(nil),       // 25: paddock.guest.v1.DetachShareRequest
-	(*DetachShareResponse)(nil),      // 26: paddock.guest.v1.DetachShareResponse
-	(*WatchMountsRequest)(nil),       // 27: paddock.guest.v1.WatchMountsRequest
-	(*WatchMountsResponse)(nil),      // 28: paddock.guest.v1.WatchMountsResponse
-	(*GuestMount)(nil),               // 29: paddock.guest.v1.GuestMount
-	(*CreateContainerRequest)(nil),   // 30: paddock.guest.v1.CreateContainerRequest
-	(*Layer)(nil),                    // 31: paddock.guest.v1.Layer
-	(*Mount)(nil),                    // 32: paddock.guest.v1.Mount
-	(*ShareSource)(nil),              // 33: paddock.guest.v1.ShareSource
-	(*ScratchSource)(nil),            // 34: paddock.guest.v1.ScratchSource
-	(*TmpfsSource)(nil),              // 35: paddock.guest.v1.TmpfsSource
-	(*DiskSource)(nil),               // 36: paddock.guest.v1.DiskSource
-	(*ImageSource)(nil),              // 37: paddock.guest.v1.ImageSource
-	(*ImageVolumeError)(nil),         // 38: paddock.guest.v1.ImageVolumeError
-	(*User)(nil),                     // 39: paddock.guest.v1.User
-	(*ResolvedUser)(nil),             // 40: paddock.guest.v1.ResolvedUser
-	(*CreateContainerResponse)(nil),  // 41: paddock.guest.v1.CreateContainerResponse
-	(*StartContainerRequest)(nil),    // 42: paddock.guest.v1.StartContainerRequest
-	(*StartContainerResponse)(nil),   // 43: paddock.guest.v1.StartContainerResponse
-	(*DeleteContainerRequest)(nil),   // 44: paddock.guest.v1.DeleteContainerRequest
-	(*DeleteContainerResponse)(nil),  // 45: paddock.guest.v1.DeleteContainerResponse
-	(*UpdateContainerRequest)(nil),   // 46: paddock.guest.v1.UpdateContainerRequest
-	(*UpdateContainerResponse)(nil),  // 47: paddock.guest.v1.UpdateContainerResponse
-	(*UpdateSandboxRequest)(nil),     // 48: paddock.guest.v1.UpdateSandboxRequest
-	(*UpdateSandboxResponse)(nil),    // 49: paddock.guest.v1.UpdateSandboxResponse
-	(*ListContainersRequest)(nil),    // 50: paddock.guest.v1.ListContainersRequest
-	(*ListContainersResponse)(nil),   // 51: paddock.guest.v1.ListContainersResponse
-	(*ContainerState)(nil),           // 52: paddock.guest.v1.ContainerState
-	(*Exit)(nil),                     // 53: paddock.guest.v1.Exit
-	(*ExecRequest)(nil),              // 54: paddock.guest.v1.ExecRequest
-	(*ExecResponse)(nil),             // 55: paddock.guest.v1.ExecResponse
-	(*SignalProcessRequest)(nil),     // 56: paddock.guest.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),    // 57: paddock.guest.v1.SignalProcessResponse
-	(*WaitProcessRequest)(nil),       // 58: paddock.guest.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),      // 59: paddock.guest.v1.WaitProcessResponse
-	(*ResizeTerminalRequest)(nil),    // 60: paddock.guest.v1.ResizeTerminalRequest
-	(*ResizeTerminalResponse)(nil),   // 61: paddock.guest.v1.ResizeTerminalResponse
-	(*StatsRequest)(nil),             // 62: paddock.guest.v1.StatsRequest
-	(*StatsResponse)(nil),            // 63: paddock.guest.v1.StatsResponse
-	(*Pressure)(nil),                 // 64: paddock.guest.v1.Pressure
-	(*Stall)(nil),                    // 65: paddock.guest.v1.Stall
-	(*CPUStats)(nil),                 // 66: paddock.guest.v1.CPUStats
-	(*MemoryStats)(nil),              // 67: paddock.guest.v1.MemoryStats
-	(*FilesystemStats)(nil),          // 68: paddock.guest.v1.FilesystemStats
-	(*DeviceIO)(nil),                 // 69: paddock.guest.v1.DeviceIO
-	(*IOStats)(nil),                  // 70: paddock.guest.v1.IOStats
-	(*ContainerStats)(nil),           // 71: paddock.guest.v1.ContainerStats
-	(*InterfaceStats)(nil),           // 72: paddock.guest.v1.InterfaceStats
-	(*PodStats)(nil),                 // 73: paddock.guest.v1.PodStats
-	(*ShutdownRequest)(nil),          // 74: paddock.guest.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),         // 75: paddock.guest.v1.ShutdownResponse
-	(*StreamHeader)(nil),             // 76: paddock.guest.v1.StreamHeader
-	(*StdioStream)(nil),              // 77: paddock.guest.v1.StdioStream
-	(*PortForwardStream)(nil),        // 78: paddock.guest.v1.PortForwardStream
-	(*ShareStream)(nil),              // 79: paddock.guest.v1.ShareStream
-	(*MountStream)(nil),              // 80: paddock.guest.v1.MountStream
-	(*StreamReply)(nil),              // 81: paddock.guest.v1.StreamReply
-	nil,                              // 82: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	nil,                              // 83: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	(ControlEvent)(0),                // 0: paddock.guest.v1.ControlEvent
+	(PIDMode)(0),                     // 1: paddock.guest.v1.PIDMode
+	(Propagation)(0),                 // 2: paddock.guest.v1.Propagation
+	(SandboxFile)(0),                 // 3: paddock.guest.v1.SandboxFile
+	(ProcessState)(0),                // 4: paddock.guest.v1.ProcessState
+	(Stdio)(0),                       // 5: paddock.guest.v1.Stdio
+	(*HandshakeRequest)(nil),         // 6: paddock.guest.v1.HandshakeRequest
+	(*HandshakeResponse)(nil),        // 7: paddock.guest.v1.HandshakeResponse
+	(*PersonalizeRequest)(nil),       // 8: paddock.guest.v1.PersonalizeRequest
+	(*PersonalizeResponse)(nil),      // 9: paddock.guest.v1.PersonalizeResponse
+	(*RehearseRequest)(nil),          // 10: paddock.guest.v1.RehearseRequest
+	(*RehearseResponse)(nil),         // 11: paddock.guest.v1.RehearseResponse
+	(*DiskAddress)(nil),              // 12: paddock.guest.v1.DiskAddress
+	(*ConfigureSandboxRequest)(nil),  // 13: paddock.guest.v1.ConfigureSandboxRequest
+	(*IDRange)(nil),                  // 14: paddock.guest.v1.IDRange
+	(*ConfigureSandboxResponse)(nil), // 15: paddock.guest.v1.ConfigureSandboxResponse
+	(*DNS)(nil),                      // 16: paddock.guest.v1.DNS
+	(*Network)(nil),                  // 17: paddock.guest.v1.Network
+	(*Interface)(nil),                // 18: paddock.guest.v1.Interface
+	(*Route)(nil),                    // 19: paddock.guest.v1.Route
+	(*HostNetwork)(nil),              // 20: paddock.guest.v1.HostNetwork
+	(*Listener)(nil),                 // 21: paddock.guest.v1.Listener
+	(*SyncPortsRequest)(nil),         // 22: paddock.guest.v1.SyncPortsRequest
+	(*SyncPortsResponse)(nil),        // 23: paddock.guest.v1.SyncPortsResponse
+	(*AttachShareRequest)(nil),       // 24: paddock.guest.v1.AttachShareRequest
+	(*AttachShareResponse)(nil),      // 25: paddock.guest.v1.AttachShareResponse
+	(*DetachShareRequest)(nil),       // 26: paddock.guest.v1.DetachShareRequest
+	(*DetachShareResponse)(nil),      // 27: paddock.guest.v1.DetachShareResponse
+	(*WatchMountsRequest)(nil),       // 28: paddock.guest.v1.WatchMountsRequest
+	(*WatchMountsResponse)(nil),      // 29: paddock.guest.v1.WatchMountsResponse
+	(*GuestMount)(nil),               // 30: paddock.guest.v1.GuestMount
+	(*CreateContainerRequest)(nil),   // 31: paddock.guest.v1.CreateContainerRequest
+	(*WindowsContainer)(nil),         // 32: paddock.guest.v1.WindowsContainer
+	(*WindowsProcess)(nil),           // 33: paddock.guest.v1.WindowsProcess
+	(*Layer)(nil),                    // 34: paddock.guest.v1.Layer
+	(*Mount)(nil),                    // 35: paddock.guest.v1.Mount
+	(*ShareSource)(nil),              // 36: paddock.guest.v1.ShareSource
+	(*ScratchSource)(nil),            // 37: paddock.guest.v1.ScratchSource
+	(*TmpfsSource)(nil),              // 38: paddock.guest.v1.TmpfsSource
+	(*DiskSource)(nil),               // 39: paddock.guest.v1.DiskSource
+	(*ImageSource)(nil),              // 40: paddock.guest.v1.ImageSource
+	(*ImageVolumeError)(nil),         // 41: paddock.guest.v1.ImageVolumeError
+	(*User)(nil),                     // 42: paddock.guest.v1.User
+	(*ResolvedUser)(nil),             // 43: paddock.guest.v1.ResolvedUser
+	(*CreateContainerResponse)(nil),  // 44: paddock.guest.v1.CreateContainerResponse
+	(*StartContainerRequest)(nil),    // 45: paddock.guest.v1.StartContainerRequest
+	(*StartContainerResponse)(nil),   // 46: paddock.guest.v1.StartContainerResponse
+	(*DeleteContainerRequest)(nil),   // 47: paddock.guest.v1.DeleteContainerRequest
+	(*DeleteContainerResponse)(nil),  // 48: paddock.guest.v1.DeleteContainerResponse
+	(*UpdateContainerRequest)(nil),   // 49: paddock.guest.v1.UpdateContainerRequest
+	(*UpdateContainerResponse)(nil),  // 50: paddock.guest.v1.UpdateContainerResponse
+	(*UpdateSandboxRequest)(nil),     // 51: paddock.guest.v1.UpdateSandboxRequest
+	(*UpdateSandboxResponse)(nil),    // 52: paddock.guest.v1.UpdateSandboxResponse
+	(*ListContainersRequest)(nil),    // 53: paddock.guest.v1.ListContainersRequest
+	(*ListContainersResponse)(nil),   // 54: paddock.guest.v1.ListContainersResponse
+	(*ContainerState)(nil),           // 55: paddock.guest.v1.ContainerState
+	(*Exit)(nil),                     // 56: paddock.guest.v1.Exit
+	(*ExecRequest)(nil),              // 57: paddock.guest.v1.ExecRequest
+	(*ExecResponse)(nil),             // 58: paddock.guest.v1.ExecResponse
+	(*SignalProcessRequest)(nil),     // 59: paddock.guest.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),    // 60: paddock.guest.v1.SignalProcessResponse
+	(*WaitProcessRequest)(nil),       // 61: paddock.guest.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),      // 62: paddock.guest.v1.WaitProcessResponse
+	(*ResizeTerminalRequest)(nil),    // 63: paddock.guest.v1.ResizeTerminalRequest
+	(*ResizeTerminalResponse)(nil),   // 64: paddock.guest.v1.ResizeTerminalResponse
+	(*StatsRequest)(nil),             // 65: paddock.guest.v1.StatsRequest
+	(*StatsResponse)(nil),            // 66: paddock.guest.v1.StatsResponse
+	(*Pressure)(nil),                 // 67: paddock.guest.v1.Pressure
+	(*Stall)(nil),                    // 68: paddock.guest.v1.Stall
+	(*CPUStats)(nil),                 // 69: paddock.guest.v1.CPUStats
+	(*MemoryStats)(nil),              // 70: paddock.guest.v1.MemoryStats
+	(*FilesystemStats)(nil),          // 71: paddock.guest.v1.FilesystemStats
+	(*DeviceIO)(nil),                 // 72: paddock.guest.v1.DeviceIO
+	(*IOStats)(nil),                  // 73: paddock.guest.v1.IOStats
+	(*ContainerStats)(nil),           // 74: paddock.guest.v1.ContainerStats
+	(*InterfaceStats)(nil),           // 75: paddock.guest.v1.InterfaceStats
+	(*PodStats)(nil),                 // 76: paddock.guest.v1.PodStats
+	(*ShutdownRequest)(nil),          // 77: paddock.guest.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),         // 78: paddock.guest.v1.ShutdownResponse
+	(*StreamHeader)(nil),             // 79: paddock.guest.v1.StreamHeader
+	(*StdioStream)(nil),              // 80: paddock.guest.v1.StdioStream
+	(*PortForwardStream)(nil),        // 81: paddock.guest.v1.PortForwardStream
+	(*ShareStream)(nil),              // 82: paddock.guest.v1.ShareStream
+	(*MountStream)(nil),              // 83: paddock.guest.v1.MountStream
+	(*StreamReply)(nil),              // 84: paddock.guest.v1.StreamReply
+	nil,                              // 85: paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	nil,                              // 86: paddock.guest.v1.PodStats.ScratchUsedBytesEntry
 }
 var file_agent_proto_depIdxs = []int32{
-	11, // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	30, // 1: paddock.guest.v1.RehearseRequest.container:type_name -> paddock.guest.v1.CreateContainerRequest
-	15, // 2: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
-	82, // 3: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
-	11, // 4: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
-	16, // 5: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
-	19, // 6: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
-	13, // 7: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
-	17, // 8: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
-	18, // 9: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
-	20, // 10: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
-	20, // 11: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
-	20, // 12: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
-	20, // 13: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
-	29, // 14: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
-	31, // 15: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
-	32, // 16: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
-	39, // 17: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
-	0,  // 18: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
-	11, // 19: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	33, // 20: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	34, // 21: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	35, // 22: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	36, // 23: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
-	2,  // 24: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	37, // 25: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
-	1,  // 26: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	11, // 27: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	31, // 28: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
-	40, // 29: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	52, // 30: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	3,  // 31: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	53, // 32: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	53, // 33: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	71, // 34: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	73, // 35: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	65, // 36: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	65, // 37: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	64, // 38: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	64, // 39: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	69, // 40: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	64, // 41: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	66, // 42: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	67, // 43: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	68, // 44: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	70, // 45: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	66, // 46: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	67, // 47: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	72, // 48: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	68, // 49: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	83, // 50: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	70, // 51: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	77, // 52: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	78, // 53: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	79, // 54: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	80, // 55: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
-	4,  // 56: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	5,  // 57: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	7,  // 58: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	9,  // 59: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
-	12, // 60: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	21, // 61: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
-	23, // 62: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	25, // 63: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	27, // 64: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
-	30, // 65: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	42, // 66: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	44, // 67: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	46, // 68: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	50, // 69: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	54, // 70: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	56, // 71: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	58, // 72: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	60, // 73: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	48, // 74: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	62, // 75: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	74, // 76: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	6,  // 77: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	8,  // 78: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	10, // 79: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
-	14, // 80: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	22, // 81: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
-	24, // 82: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	26, // 83: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	28, // 84: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
-	41, // 85: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	43, // 86: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	45, // 87: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	47, // 88: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	51, // 89: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	55, // 90: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	57, // 91: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	59, // 92: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	61, // 93: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	49, // 94: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	63, // 95: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	75, // 96: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	77, // [77:97] is the sub-list for method output_type
-	57, // [57:77] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	12, // 0: paddock.guest.v1.PersonalizeRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	31, // 1: paddock.guest.v1.RehearseRequest.container:type_name -> paddock.guest.v1.CreateContainerRequest
+	16, // 2: paddock.guest.v1.ConfigureSandboxRequest.dns:type_name -> paddock.guest.v1.DNS
+	85, // 3: paddock.guest.v1.ConfigureSandboxRequest.sysctls:type_name -> paddock.guest.v1.ConfigureSandboxRequest.SysctlsEntry
+	12, // 4: paddock.guest.v1.ConfigureSandboxRequest.scratch:type_name -> paddock.guest.v1.DiskAddress
+	17, // 5: paddock.guest.v1.ConfigureSandboxRequest.network:type_name -> paddock.guest.v1.Network
+	20, // 6: paddock.guest.v1.ConfigureSandboxRequest.host_network:type_name -> paddock.guest.v1.HostNetwork
+	14, // 7: paddock.guest.v1.ConfigureSandboxRequest.user_namespace:type_name -> paddock.guest.v1.IDRange
+	18, // 8: paddock.guest.v1.Network.interfaces:type_name -> paddock.guest.v1.Interface
+	19, // 9: paddock.guest.v1.Network.routes:type_name -> paddock.guest.v1.Route
+	21, // 10: paddock.guest.v1.HostNetwork.listeners:type_name -> paddock.guest.v1.Listener
+	21, // 11: paddock.guest.v1.SyncPortsRequest.node:type_name -> paddock.guest.v1.Listener
+	21, // 12: paddock.guest.v1.SyncPortsRequest.known:type_name -> paddock.guest.v1.Listener
+	21, // 13: paddock.guest.v1.SyncPortsResponse.guest:type_name -> paddock.guest.v1.Listener
+	30, // 14: paddock.guest.v1.WatchMountsResponse.mounts:type_name -> paddock.guest.v1.GuestMount
+	34, // 15: paddock.guest.v1.CreateContainerRequest.layers:type_name -> paddock.guest.v1.Layer
+	35, // 16: paddock.guest.v1.CreateContainerRequest.mounts:type_name -> paddock.guest.v1.Mount
+	42, // 17: paddock.guest.v1.CreateContainerRequest.user:type_name -> paddock.guest.v1.User
+	1,  // 18: paddock.guest.v1.CreateContainerRequest.pid_mode:type_name -> paddock.guest.v1.PIDMode
+	32, // 19: paddock.guest.v1.CreateContainerRequest.windows:type_name -> paddock.guest.v1.WindowsContainer
+	34, // 20: paddock.guest.v1.WindowsContainer.wine:type_name -> paddock.guest.v1.Layer
+	33, // 21: paddock.guest.v1.WindowsContainer.process:type_name -> paddock.guest.v1.WindowsProcess
+	12, // 22: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	36, // 23: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	37, // 24: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	38, // 25: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	39, // 26: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	3,  // 27: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
+	40, // 28: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	2,  // 29: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	12, // 30: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	34, // 31: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	43, // 32: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	55, // 33: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	4,  // 34: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	56, // 35: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	33, // 36: paddock.guest.v1.ExecRequest.windows:type_name -> paddock.guest.v1.WindowsProcess
+	0,  // 37: paddock.guest.v1.SignalProcessRequest.event:type_name -> paddock.guest.v1.ControlEvent
+	56, // 38: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	74, // 39: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	76, // 40: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	68, // 41: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	68, // 42: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	67, // 43: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	67, // 44: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	72, // 45: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	67, // 46: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	69, // 47: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	70, // 48: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	71, // 49: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	73, // 50: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	69, // 51: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	70, // 52: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	75, // 53: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	71, // 54: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	86, // 55: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	73, // 56: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	80, // 57: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	81, // 58: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	82, // 59: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	83, // 60: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
+	5,  // 61: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	6,  // 62: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	8,  // 63: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 64: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
+	13, // 65: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	22, // 66: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
+	24, // 67: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	26, // 68: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	28, // 69: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
+	31, // 70: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	45, // 71: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	47, // 72: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	49, // 73: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	53, // 74: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	57, // 75: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	59, // 76: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	61, // 77: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	63, // 78: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	51, // 79: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	65, // 80: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	77, // 81: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	7,  // 82: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	9,  // 83: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	11, // 84: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
+	15, // 85: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	23, // 86: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
+	25, // 87: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	27, // 88: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	29, // 89: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
+	44, // 90: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	46, // 91: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	48, // 92: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	50, // 93: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	54, // 94: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	58, // 95: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	60, // 96: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	62, // 97: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	64, // 98: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	52, // 99: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	66, // 100: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	78, // 101: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	82, // [82:102] is the sub-list for method output_type
+	62, // [62:82] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }
@@ -5906,7 +6149,7 @@ func file_agent_proto_init() {
 	if File_agent_proto != nil {
 		return
 	}
-	file_agent_proto_msgTypes[27].OneofWrappers = []any{
+	file_agent_proto_msgTypes[29].OneofWrappers = []any{
 		(*Mount_Share)(nil),
 		(*Mount_Scratch)(nil),
 		(*Mount_Tmpfs)(nil),
@@ -5914,8 +6157,8 @@ func file_agent_proto_init() {
 		(*Mount_SandboxFile)(nil),
 		(*Mount_Image)(nil),
 	}
-	file_agent_proto_msgTypes[34].OneofWrappers = []any{}
-	file_agent_proto_msgTypes[71].OneofWrappers = []any{
+	file_agent_proto_msgTypes[36].OneofWrappers = []any{}
+	file_agent_proto_msgTypes[73].OneofWrappers = []any{
 		(*StreamHeader_Stdio)(nil),
 		(*StreamHeader_PortForward)(nil),
 		(*StreamHeader_Share)(nil),
@@ -5926,8 +6169,8 @@ func file_agent_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_rawDesc), len(file_agent_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   79,
+			NumEnums:      6,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -8,7 +8,7 @@ import (
 
 // Generate makes the specification. Errors wrap ErrInvalid.
 func Generate(c Container) (*specs.Spec, error) {
-	args, err := processArgs(c)
+	args, err := Args(c)
 	if err != nil {
 		return nil, err
 	}

@@ -8,9 +8,9 @@ import (
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// processArgs is Kubernetes' rule: a command replaces the image's entrypoint
-// and drops its arguments; arguments alone replace the image's.
-func processArgs(c Container) ([]string, error) {
+// Args is Kubernetes' rule: a command replaces the image's entrypoint
+// and drops its arguments; arguments alone replace the image's. Errors wrap ErrInvalid.
+func Args(c Container) ([]string, error) {
 	command, args := c.Command, c.Args
 	if len(command) == 0 {
 		if len(args) == 0 {

@@ -56,10 +56,10 @@ func TestArgs(t *testing.T) {
 			want:   []string{"mem-path=/dev/fd/5,share=off", "-incoming defer", "fd=6,vhost=on,vhostfd=7"},
 			absent: []string{"-kernel", "-initrd", "-append", "share=on"},
 		},
-		"wine": {
-			shape: shape{accel: "tcg", memory: 256 * mib, cpus: 1, wine: true, extraArgs: "debug"},
+		"more for the kernel": {
+			shape: shape{accel: "tcg", memory: 256 * mib, cpus: 1, extraArgs: "debug"},
 			paths: serial,
-			want:  []string{"-cpu max,smap=off", "debug"},
+			want:  []string{"-cpu Nehalem", "debug"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

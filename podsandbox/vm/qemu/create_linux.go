@@ -11,11 +11,8 @@ import (
 	"github.com/google/uuid"
 	"k8s.io/klog/v2"
 
-	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
-
-func isWine(cfg vm.Config) bool { return cfg.GuestOS == guest.Windows }
 
 // Create implements vm.Host. The VM is a clone of its shape's template where
 // there is one, and boots elsewhere.

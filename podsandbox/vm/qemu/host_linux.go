@@ -178,7 +178,7 @@ func (h *Host) shape(cfg vm.Config) shape {
 	cpus, maxCPUs := processors(cfg.Resources.CPUs, uint32(runtime.NumCPU()), h.accel)
 	return shape{
 		accel: h.accel, memory: memory, hotMemory: h.hotMemory(memory), cpus: cpus, maxCPUs: maxCPUs, tscKHz: h.tscKHz,
-		vsock: h.vsock, nic: cfg.Endpoint != nil, wine: isWine(cfg), extraArgs: strings.TrimSpace(h.cfg.ExtraKernelArgs),
+		vsock: h.vsock, nic: cfg.Endpoint != nil, extraArgs: strings.TrimSpace(h.cfg.ExtraKernelArgs),
 	}
 }
 

@@ -1,0 +1,78 @@
+// Command winprobe is what Windows test pods run: it tells what a process sees
+// of its container, and serves that too.
+//
+//	winprobe report [args]  print a report as JSON
+//	winprobe serve          serve reports until a console event ends it
+//	winprobe echo           copy stdin to stdout
+//	winprobe lines          print lines that end as Windows' do
+//	winprobe exit N         end with that code
+//	winprobe sleep [child]  sleep for a long time, or have a child do so
+//	winprobe eat MiB        use memory
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		log.Fatal("winprobe: say what to do")
+	}
+	switch args := os.Args[2:]; os.Args[1] {
+	case "report":
+		if err := writeReport(os.Stdout); err != nil {
+			log.Fatal(err)
+		}
+	case "serve":
+		serve()
+	case "echo":
+		if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+			log.Fatal(err)
+		}
+	case "lines":
+		fmt.Print("first\r\nsecond\r\n")
+		fmt.Fprint(os.Stderr, "third\r\n")
+	case "exit":
+		code, err := strconv.ParseUint(args[0], 0, 32)
+		if err != nil {
+			log.Fatal(err)
+		}
+		os.Exit(int(uint32(code)))
+	case "sleep":
+		sleep(len(args) > 0)
+	case "eat":
+		eat(args[0])
+	default:
+		log.Fatalf("winprobe: cannot %s", os.Args[1])
+	}
+}
+
+func sleep(child bool) {
+	if child {
+		cmd := exec.Command(os.Args[0], "sleep")
+		if err := cmd.Start(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("sleeping")
+	time.Sleep(time.Hour)
+}
+
+func eat(mib string) {
+	n, err := strconv.Atoi(mib)
+	if err != nil {
+		log.Fatal(err)
+	}
+	memory := make([]byte, n<<20)
+	for i := 0; i < len(memory); i += 4096 {
+		memory[i] = 1
+	}
+	fmt.Println("ate", len(memory))
+	time.Sleep(time.Hour)
+}
