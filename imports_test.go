@@ -45,7 +45,9 @@ var forbidden = map[string][]string{
 	"network":       {module + "cri", module + "imageservice", module + "fileshare"},
 	"podsandbox/vm": {module + "cri", module + "network", module + "imageservice", module + "fileshare"},
 	"podsandbox":    {module + "cri", module + "nri"},
-	"cri":           {module + "nri"},
+	"admission":     {module + "cri", module + "podsandbox", module + "network", module + "imageservice", module + "fileshare", module + "guest"},
+	"install":       {module + "cri", module + "podsandbox", module + "network", module + "imageservice", module + "fileshare", module + "guest"},
+	"cri":           {module + "nri", module + "install"},
 	"nri":           {module + "cri", module + "network", module + "imageservice", module + "fileshare"},
 }
 

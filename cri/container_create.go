@@ -27,10 +27,14 @@ func (s *Server) CreateContainer(ctx context.Context, r *runtimeapi.CreateContai
 	if err := s.cfg.checkContainerPaths(r.GetConfig(), os); err != nil {
 		return nil, err
 	}
-	if err := checkAgainstSandbox(r.GetConfig(), &sb); err != nil {
+	asked, err := s.withCarried(ctx, r.GetConfig(), &sb)
+	if err != nil {
 		return nil, err
 	}
-	cfg := s.containerConfig(r.GetConfig(), os)
+	if err := checkAgainstSandbox(asked, &sb); err != nil {
+		return nil, err
+	}
+	cfg := s.containerConfig(asked, os)
 	if err := s.resolveTarget(&cfg, sb.ID); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,6 @@ func newRoot() *cobra.Command {
 	var configPath string
 	root.PersistentFlags().StringVar(&configPath, "config", "", "configuration file (default: built in; see `paddock config`)")
 	root.AddCommand(newServe(&configPath), newDoctor(&configPath), newPods(&configPath), newImages(&configPath),
-		newConfig(), newCNIConfig())
+		newConfig(), newCNIConfig(), newInstall())
 	return root
 }
