@@ -1,13 +1,11 @@
 package config
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/distribution/reference"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -16,11 +14,6 @@ import (
 
 	"github.com/paddock-run/paddock/guest"
 )
-
-// Default is the default configuration, with comments.
-//
-//go:embed default.yaml
-var Default []byte
 
 // Config is the configuration. default.yaml says what each field means.
 type Config struct {
@@ -151,6 +144,11 @@ func parse(data []byte) (*Config, error) {
 	if err := yaml.UnmarshalStrict(data, c); err != nil {
 		return nil, err
 	}
+	for _, path := range c.paths() {
+		if err := expandPath(path); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -167,7 +165,7 @@ func (c *Config) validate() error {
 			bad(key, "%q is not an absolute path", path)
 		}
 	}
-	if _, err := c.SocketPath(); err != nil {
+	if _, err := c.Endpoint(); err != nil {
 		bad("socket", "%v", err)
 	}
 	if _, known := c.DefaultHandler.OS(); !known {
@@ -252,13 +250,15 @@ func (c *Config) NRISocket() string {
 	return filepath.Join(c.State, "nri", "nri.sock")
 }
 
-// SocketPath is Socket without its scheme.
-func (c *Config) SocketPath() (string, error) {
-	path := strings.TrimPrefix(c.Socket, "unix://")
-	if !filepath.IsAbs(path) {
-		return "", fmt.Errorf("%q is not unix:// and an absolute path", c.Socket)
+// paths are the keys that name a file or folder, in which expandPath works.
+func (c *Config) paths() []*string {
+	all := []*string{&c.Root, &c.State, &c.GuestDir, &c.CNI.ConfDir, &c.Registry.CertsDir, &c.NRI.Socket, &c.NRI.PluginDir, &c.NRI.PluginConfigDir}
+	for _, list := range [][]string{c.CNI.BinDirs, c.CDI.SpecDirs} {
+		for i := range list {
+			all = append(all, &list[i])
+		}
 	}
-	return path, nil
+	return all
 }
 
 // ResolveGuestDir returns the folder of the guest image, by the rule of GuestDir.
@@ -272,5 +272,5 @@ func (c *Config) ResolveGuestDir() string {
 			return beside
 		}
 	}
-	return "/usr/lib/paddock/guest"
+	return installedGuestDir
 }

@@ -15,8 +15,8 @@ func TestDefaultsLoad(t *testing.T) {
 	if got := c.VM.Memory.Value(); got != 256<<20 {
 		t.Errorf("vm.memory = %d", got)
 	}
-	if p, _ := c.SocketPath(); p != "/run/paddock/paddock.sock" {
-		t.Errorf("socket path = %q", p)
+	if _, err := c.Endpoint(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -29,8 +29,8 @@ func TestFileOverridesOnlyWhatItNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.VM.Memory.Value() != 1<<30 || c.VM.QEMU != "qemu-system-x86_64" {
-		t.Errorf("memory %s, qemu %q", c.VM.Memory.String(), c.VM.QEMU)
+	if c.VM.Memory.Value() != 1<<30 || c.Registry.MaxConcurrentDownloads != 3 {
+		t.Errorf("memory %s, downloads %d", c.VM.Memory.String(), c.Registry.MaxConcurrentDownloads)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestErrorsNameTheKey(t *testing.T) {
 		{"images: {pinned: [Not/A/Reference]}", "images.pinned"},
 		{"cdi: {specDirs: [etc/cdi]}", "cdi.specDirs"},
 		{"volumes: {direct: [volumes]}", "volumes.direct"},
-		{"cdi: {specDirs: []}", "cdi.enabled"},
+		{"cdi: {enabled: true, specDirs: []}", "cdi.enabled"},
 		{"nri: {socket: here}", "nri.socket"},
 		{"nri: {pluginDir: \"\"}", "nri.pluginDir"},
 		{"nri: {requestTimeout: 0s}", "nri.requestTimeout"},
@@ -72,7 +72,10 @@ func TestErrorsNameTheKey(t *testing.T) {
 }
 
 func TestCDIDirs(t *testing.T) {
-	for yaml, want := range map[string]int{"": 2, "cdi: {enabled: false}": 0, "cdi: {enabled: false, specDirs: []}": 0, "cdi: {specDirs: [/x]}": 1} {
+	dir := strings.TrimSuffix(t.TempDir(), string(filepath.Separator))
+	for yaml, want := range map[string]int{
+		"cdi: {enabled: false}": 0, "cdi: {enabled: false, specDirs: []}": 0, "cdi: {enabled: true, specDirs: ['" + dir + "', '" + dir + "']}": 2,
+	} {
 		if c, err := parse([]byte(yaml)); err != nil || len(c.CDI.Dirs()) != want {
 			t.Errorf("%q: %v, %v; want %d folders", yaml, c, err, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -45,16 +46,12 @@ func newHarness(t testing.TB, cfg Config) *harness {
 	if h.srv, err = New(cfg, h.rt, h.img); err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, target := listenTest(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.srv.Serve(ctx, l) }()
 	h.stop = func() error { cancel(); err := <-served; served <- err; return err }
-	h.conn, err = grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	h.conn, err = grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageSize), grpc.MaxCallSendMsgSize(2*maxMessageSize)))
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +64,23 @@ func newHarness(t testing.TB, cfg Config) *harness {
 	})
 	h.pods, h.images = runtimeapi.NewRuntimeServiceClient(h.conn), runtimeapi.NewImageServiceClient(h.conn)
 	return h
+}
+
+// listenTest is a socket for the server, and how a client names it. Not every
+// Windows has Unix sockets.
+func listenTest(t testing.TB) (net.Listener, string) {
+	network, address := "unix", filepath.Join(t.TempDir(), "s")
+	if runtime.GOOS == "windows" {
+		network, address = "tcp", "127.0.0.1:0"
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if network == "unix" {
+		return l, "unix://" + address
+	}
+	return l, "passthrough:///" + l.Addr().String()
 }
 
 func testContext(t testing.TB) context.Context {

@@ -2,12 +2,12 @@ package cri
 
 import (
 	"bytes"
-	"path"
 	"strings"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/podsandbox"
 )
 
 // mountOptions are the bind mount options that a request may name.
@@ -92,12 +92,21 @@ func (c Config) checkContainerPaths(cfg *runtimeapi.ContainerConfig, os guest.OS
 	return nil
 }
 
+// checkContainerPath refuses paths that are none on the pod's OS. Kubelet on a Windows
+// node gives some of a Linux pod's paths a drive, such as c:/dev/termination-log.
+func (c Config) checkContainerPath(field, path string, os guest.OS) error {
+	if os == guest.Linux && c.HostOS == guest.Windows && drivePattern.MatchString(path) {
+		return checkPath(field, path, guest.Windows)
+	}
+	return checkPath(field, path, os)
+}
+
 func (c Config) checkMount(i int, m *runtimeapi.Mount, os guest.OS) error {
 	const field = "config.mounts"
-	if err := checkPath(at(field, i, "container_path"), m.GetContainerPath(), os); err != nil {
+	if err := c.checkContainerPath(at(field, i, "container_path"), m.GetContainerPath(), os); err != nil {
 		return err
 	}
-	if os == guest.Linux && path.Clean(m.GetContainerPath()) == "/" {
+	if os == guest.Linux && podsandbox.GuestPath(m.GetContainerPath(), c.HostOS) == "/" {
 		return invalid(at(field, i, "container_path"), "is the root of the container")
 	}
 	if err := checkEnum(at(field, i, "propagation"), m.GetPropagation()); err != nil {

@@ -4,6 +4,7 @@
 #
 #   hack/install-deps.sh            what `make run` and `make test` need
 #   hack/install-deps.sh generate   what `make generate` needs as well
+#   hack/install-deps.sh wine       what `make wine` needs as well
 set -euo pipefail
 
 # Each line: a file that shows the package is there, and the package.
@@ -34,6 +35,10 @@ wanted="
 "
 if [[ ${1:-} == generate ]]; then
 	wanted+="/usr/bin/protoc protobuf-compiler"$'\n'
+fi
+
+if [[ ${1:-} == wine ]]; then
+	wanted+="/usr/bin/patchelf patchelf"$'\n'"/usr/bin/x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64"$'\n'
 fi
 
 missing=()

@@ -49,17 +49,18 @@ func (k *containerMake) attachMounts(ctx context.Context) (err error) {
 func depth(p string) int { return strings.Count(path.Clean(p), "/") }
 
 func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, error) {
+	destination := k.destination(m.ContainerPath)
 	switch {
-	case k.windows == nil && !path.IsAbs(m.ContainerPath):
+	case k.windows == nil && !path.IsAbs(destination):
 		return nil, fmt.Errorf("%w: the container's path must be absolute", ErrInvalid)
 	case m.Tmpfs:
-		return &guestapi.Mount{Destination: k.destination(m.ContainerPath), ReadOnly: m.ReadOnly, Options: m.Options,
+		return &guestapi.Mount{Destination: destination, ReadOnly: m.ReadOnly, Options: m.Options,
 			Source: &guestapi.Mount_Tmpfs{Tmpfs: &guestapi.TmpfsSource{}}}, nil
 	case m.HostPath == "" && m.Image == "":
 		return nil, fmt.Errorf("%w: neither a host path nor an image is given", ErrInvalid)
 	}
 	out := &guestapi.Mount{
-		Destination: k.destination(m.ContainerPath), ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly, Options: m.Options,
+		Destination: destination, ReadOnly: m.ReadOnly, RecursiveReadOnly: m.RecursiveReadOnly, Options: m.Options,
 	}
 	switch m.Propagation {
 	case PropagationHostToContainer:

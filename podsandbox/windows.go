@@ -100,7 +100,7 @@ func (k *containerMake) destination(containerPath string) string {
 	if k.windows != nil {
 		return windowsPath(containerPath)
 	}
-	return path.Clean(containerPath)
+	return GuestPath(containerPath, hostOS())
 }
 
 // addWindowsFiles gives Wine the pod's own files at Linux's places, and Windows its hosts file.

@@ -41,7 +41,11 @@ func dialDaemon(configPath string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return grpc.NewClient(cfg.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	target, options, err := endpointTarget(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient(target, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 }
 
 // daemonError adds what to do when the daemon does not answer.

@@ -32,5 +32,6 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&configPath, "config", "", "configuration file (default: built in; see `paddock config`)")
 	root.AddCommand(newServe(&configPath), newDoctor(&configPath), newPods(&configPath), newImages(&configPath),
 		newConfig(), newCNIConfig(), newInstall())
+	root.AddCommand(hostCommands(&configPath)...)
 	return root
 }

@@ -27,10 +27,12 @@ func newServe(configPath *string) *cobra.Command {
 			if err := setLogLevel(cfg.LogLevel); err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
 			defer klog.Flush()
-			return serve(ctx, cfg)
+			return runAsService(cfg, func(ctx context.Context) error {
+				ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+				defer stop()
+				return serve(ctx, cfg)
+			})
 		},
 	}
 }

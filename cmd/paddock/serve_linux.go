@@ -212,7 +212,7 @@ func lockState(cfg *config.Config) (func() error, error) {
 
 // listen replaces the socket of a daemon that is gone: the state's lock is ours.
 func listen(cfg *config.Config) (net.Listener, error) {
-	path, err := cfg.SocketPath()
+	path, err := cfg.Endpoint()
 	if err != nil {
 		return nil, err
 	}

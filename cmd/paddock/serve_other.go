@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package main
 
@@ -6,11 +6,16 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"github.com/paddock-run/paddock/config"
 )
 
 func serve(context.Context, *config.Config) error {
-	return errors.New("serving needs a Linux host in this build: utility VMs of the Host Compute Service are not available yet")
+	return errors.New("serving needs a Linux or Windows host")
 }
 
 func runHelperProcess([]string) {}
+
+// hostCommands: there are none on this host.
+func hostCommands(*string) []*cobra.Command { return nil }

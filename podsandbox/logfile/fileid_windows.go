@@ -21,7 +21,7 @@ func identify(f *os.File) (fileID, error) {
 // findByID returns the path in dir of the file with that identity, or "".
 func findByID(dir string, id fileID) (string, error) {
 	return searchDir(dir, func(path string, _ os.FileInfo) bool {
-		f, err := os.Open(path)
+		f, err := openFile(path, os.O_RDONLY, 0)
 		if err != nil {
 			return false
 		}

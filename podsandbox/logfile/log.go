@@ -187,7 +187,7 @@ func (l *Log) openPath() error {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_RDWR, 0o640)
+	f, err := openFile(l.path, os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}

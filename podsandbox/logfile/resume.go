@@ -42,7 +42,7 @@ func (l *Log) resumeFile(rec record) error {
 	if written == "" { // removed by someone: what the record says is all that is known
 		return l.openPath()
 	}
-	f, err := os.OpenFile(written, os.O_RDWR, 0)
+	f, err := openFile(written, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,6 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// hostCommands are the commands that only this kind of host has.
+func hostCommands(*string) []*cobra.Command { return []*cobra.Command{newCNIConfig()} }
