@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/paddock-run/paddock/guest"
 )
 
 // Address is where the host attached a disk.
@@ -17,18 +19,10 @@ type Address struct{ Controller, LUN uint32 }
 
 func (a Address) String() string { return fmt.Sprintf("controller %d LUN %d", a.Controller, a.LUN) }
 
-// vmbusControllers are the GUIDs that a Hyper-V host gives its SCSI controllers, by index.
-var vmbusControllers = []string{
-	"df6d0690-79e5-55b6-a5ec-c1e2f77f580a",
-	"0110f83b-de10-5172-a266-78bca56bf50a",
-	"b5d2d8d4-3a75-51bf-945b-3444dc6b8579",
-	"305891a9-b251-5dfe-91a2-c25d9212275b",
-}
-
 // scsiHost is the number N of the controller's host<N>.
 func scsiHost(sys string, controller uint32) (string, error) {
-	if int(controller) < len(vmbusControllers) {
-		found, _ := filepath.Glob(filepath.Join(sys, "bus/vmbus/devices", vmbusControllers[controller], "host*"))
+	if int(controller) < len(guest.HyperVControllers) {
+		found, _ := filepath.Glob(filepath.Join(sys, "bus/vmbus/devices", guest.HyperVControllers[controller], "host*"))
 		if len(found) == 1 {
 			return strings.TrimPrefix(filepath.Base(found[0]), "host"), nil
 		}
