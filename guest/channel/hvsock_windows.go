@@ -2,11 +2,13 @@ package channel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
 	"github.com/Microsoft/go-winio"
 	"github.com/Microsoft/go-winio/pkg/guid"
+	"golang.org/x/sys/windows"
 )
 
 func openHvsock(rest string) (Dialer, error) {
@@ -15,7 +17,10 @@ func openHvsock(rest string) (Dialer, error) {
 		return nil, fmt.Errorf("channel address hvsock:%s: %w", rest, err)
 	}
 	return newSocketDialer(func(ctx context.Context, port uint32) (net.Conn, error) {
-		c, err := winio.Dial(ctx, &winio.HvsockAddr{VMID: vm, ServiceID: winio.VsockServiceID(port)})
+		c, err := dialHvsock(ctx, &winio.HvsockAddr{VMID: vm, ServiceID: winio.VsockServiceID(port)})
+		if errors.Is(err, windows.WSAECONNREFUSED) {
+			return nil, fmt.Errorf("%w: nothing listens on port %d of guest hvsock:%s: %w", ErrRefused, port, rest, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("dial port %d of guest hvsock:%s: %w", port, rest, err)
 		}

@@ -132,6 +132,9 @@ func checkInitrd(t *testing.T, path string) {
 	if strings.Contains(files["etc/paddock/modules"], "/hv_") {
 		t.Error("Hyper-V modules are loaded on every hypervisor")
 	}
+	if list := files["etc/paddock/modules.hyperv"]; strings.Contains(list, "virtio") || !strings.Contains(list, "/overlay.ko") || !strings.Contains(list, "/vsock.ko") {
+		t.Errorf("under Hyper-V are loaded: %s", list)
+	}
 }
 
 func readInitrd(t *testing.T, path string) map[string]string {

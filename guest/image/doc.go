@@ -15,9 +15,9 @@
 //	/usr/bin/crun               the OCI runtime
 //	/usr/sbin/modprobe          a link to the agent, which the kernel calls to load a module on demand
 //	/lib/modules/<release>/...  the modules of modules.go and what they depend on
-//	/etc/paddock/modules        paths to load at boot on every hypervisor, in order
+//	/etc/paddock/modules        paths to load at boot, in order
 //	                            (of those that lack their hardware, loading fails with ENODEV: no error)
-//	/etc/paddock/modules.hyperv paths to load, after those, under Hyper-V only
+//	/etc/paddock/modules.hyperv paths to load instead of those under Hyper-V
 //	/etc/paddock/modules.dep    "path: path path": what each module needs loaded before it, in order
 //	/etc/paddock/modules.alias  "pattern path": aliases (shell patterns) and names by which the kernel asks
 package image

@@ -65,11 +65,16 @@ func addModules(a *archive, root string) error {
 		{"etc/paddock/modules.hyperv", hypervModules},
 		{"", availableModules},
 	} {
-		mods, err := set.resolve(group.names, have)
+		mods, err := set.resolve(group.names, map[string]bool{}) // each list is complete by itself
 		if err != nil {
 			return err
 		}
-		all = append(all, mods...)
+		for _, m := range mods {
+			if !have[m.name] {
+				have[m.name] = true
+				all = append(all, m)
+			}
+		}
 		if group.list != "" {
 			a.file(group.list, 0o644, loadOrder(set, mods))
 		}

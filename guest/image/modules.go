@@ -1,7 +1,7 @@
 package image
 
-// bootModules are loaded at boot on every hypervisor, with what they depend
-// on. Each costs boot time: a module not needed before the agent answers, or
+// bootModules are loaded at boot on every hypervisor but Hyper-V, with what they
+// depend on. Each costs boot time: a module not needed before the agent answers, or
 // for attaching a disk, a NIC or a share, belongs into availableModules.
 var bootModules = []string{
 	"virtio_pci", "virtio_console", "virtio_rng", "virtio_scsi", "sd_mod",
@@ -9,9 +9,12 @@ var bootModules = []string{
 	"crc32c_intel", "overlay", "fuse",
 }
 
-// hypervModules are loaded at boot under Hyper-V, after bootModules.
+// hypervModules are loaded at boot under Hyper-V, instead of bootModules: the
+// vsock transport of virtio registers itself even without its device, and would keep
+// hv_sock from being the one to the host (vsock_core_register answers EBUSY).
 var hypervModules = []string{
-	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_sock", "hv_utils", "hv_balloon", "pci_hyperv",
+	"hv_vmbus", "hv_storvsc", "sd_mod", "hv_netvsc", "hv_sock", "hv_utils", "hv_balloon", "pci_hyperv",
+	"crc32c_intel", "overlay", "fuse",
 }
 
 // availableModules are in the image and loaded when the kernel asks for them.

@@ -24,13 +24,10 @@ const (
 
 // loadModules loads what the image lists for this hypervisor.
 func loadModules() error {
-	if err := loadList(moduleList); err != nil {
-		return err
-	}
 	if onHyperV() {
 		return loadList(hypervModuleList)
 	}
-	return nil
+	return loadList(moduleList)
 }
 
 // onHyperV reads the hypervisor's signature as the kernel reports it.
@@ -44,8 +41,8 @@ func onHyperV() bool {
 		return true
 	}
 	// Kernel-direct boot has no DMI tables; the VMBus is announced through ACPI.
-	_, err = os.Stat("/sys/bus/acpi/devices/VMBUS:00")
-	return err == nil
+	found, _ := filepath.Glob("/sys/bus/acpi/devices/[vV][mM][bB][uU][sS]:*")
+	return len(found) > 0
 }
 
 // loadList loads a list's modules. A module whose hardware is absent or which

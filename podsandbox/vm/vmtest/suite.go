@@ -27,6 +27,9 @@ type Backend struct {
 	NICSlots int
 	// DiskSlots is how many disks a VM takes.
 	DiskSlots int
+	// EndedAway is what is told of a VM that ended while no Host was open, where
+	// the machine keeps no record of how; 0: how it really ended.
+	EndedAway vm.ExitKind
 	// Left names what is left of VMs on the Host's machine: processes, files. Called
 	// when all VMs have been released.
 	Left func(t *testing.T, h vm.Host) []string

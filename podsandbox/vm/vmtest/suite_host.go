@@ -118,6 +118,9 @@ func testEndedAway(t *testing.T, s *suite) {
 	s.Crash(t, crashed)
 	s.restart(t)
 	for id, want := range map[string]vm.ExitKind{"killed": vm.ExitKilled, "crashed": vm.ExitCrash} {
+		if s.EndedAway != 0 {
+			want = s.EndedAway
+		}
 		v := s.open(t, id)
 		ended(t, v, want)
 		first := v.ExitReason()

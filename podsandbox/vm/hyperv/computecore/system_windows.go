@@ -164,8 +164,8 @@ func (s *System) Terminate(ctx context.Context) error {
 }
 
 // Pause stops the system's processors.
-func (s *System) Pause(ctx context.Context, options *schema.PauseOptions) error {
-	_, err := s.operate(ctx, "HcsPauseComputeSystem", options, func(op uintptr, options *uint16) HRESULT {
+func (s *System) Pause(ctx context.Context) error {
+	_, err := s.operate(ctx, "HcsPauseComputeSystem", schema.PauseOptions{SuspensionLevel: "Suspend"}, func(op uintptr, options *uint16) HRESULT {
 		return hcsPauseComputeSystem(s.handle, op, options)
 	})
 	return err
@@ -180,7 +180,7 @@ func (s *System) Resume(ctx context.Context) error {
 }
 
 // Save writes the state of a paused system to a file.
-func (s *System) Save(ctx context.Context, options *schema.SaveOptions) error {
+func (s *System) Save(ctx context.Context, options schema.SaveOptions) error {
 	_, err := s.operate(ctx, "HcsSaveComputeSystem", options, func(op uintptr, options *uint16) HRESULT {
 		return hcsSaveComputeSystem(s.handle, op, options)
 	})
