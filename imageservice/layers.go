@@ -32,7 +32,7 @@ func (s *Store) pin(ids []digest.Digest) (unpin func()) {
 }
 
 func (s *Store) layerPath(u Unpacker, id digest.Digest) string {
-	return filepath.Join(s.cfg.layersDir(), id.Encoded()+u.Extension())
+	return filepath.Join(s.cfg.layersDir(), id.Encoded()+u.Extension()+diskSuffix)
 }
 
 // ensureLayer unpacks a layer unless its disk exists. Its disk must be pinned
@@ -70,7 +70,7 @@ func (s *Store) unpackLayer(ctx context.Context, u Unpacker, blob ocispec.Descri
 	if err := s.convert(ctx, u, blob, id, tmp); err != nil {
 		return err
 	}
-	if err := errors.Join(tmp.Chmod(0o444), tmp.Sync()); err != nil {
+	if err := errors.Join(sealDisk(tmp), tmp.Chmod(0o444), tmp.Sync()); err != nil {
 		return err
 	}
 	if err := tmp.Close(); err != nil {

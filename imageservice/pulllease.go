@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/errdefs"
+	"github.com/google/uuid"
 )
 
 const (
@@ -43,7 +43,7 @@ func (p *pullLeases) isActive(id string) bool {
 // beginPull leases what a pull fetches: until it succeeds or, so that a retry
 // can go on, its retention ends. finish must be called when the pull has ended.
 func (s *Store) beginPull(ctx context.Context, key string) (leased context.Context, finish func(), err error) {
-	id := fmt.Sprintf("%s%s/%d", pullPrefix, key, time.Now().UnixNano())
+	id := fmt.Sprintf("%s%s/%s", pullPrefix, key, uuid.NewString()) // not the time: clocks of some hosts tick too slowly
 	s.pullLeases.set(id, true)
 	finish = func() { s.pullLeases.set(id, false) }
 	_, err = s.leases.Create(ctx, leases.WithID(id), leases.WithLabel(labelPull, key), leases.WithExpiration(s.cfg.Retention))

@@ -31,7 +31,7 @@ func newRoot() *cobra.Command {
 	var configPath string
 	root.PersistentFlags().StringVar(&configPath, "config", "", "configuration file (default: built in; see `paddock config`)")
 	root.AddCommand(newServe(&configPath), newDoctor(&configPath), newPods(&configPath), newImages(&configPath),
-		newConfig(), newCNIConfig(), newInstall())
+		newConfig(), newInstall())
 	root.AddCommand(hostCommands(&configPath)...)
 	return root
 }

@@ -139,6 +139,10 @@ func (a *Agent) mountScratch(ctx context.Context, addr *api.DiskAddress) error {
 		if err != nil {
 			return err
 		}
+		if err := growToDisk(target); err != nil {
+			a.disks.Release(diskAddress(addr))
+			return err
+		}
 		if err := unix.Mount(target, scratchDir, "", unix.MS_BIND, ""); err != nil {
 			a.disks.Release(diskAddress(addr))
 			return err

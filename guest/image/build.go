@@ -19,6 +19,8 @@ const (
 	ELFKernelFile = "vmlinux"
 	// InitrdFile is the compressed root file system.
 	InitrdFile = "initrd.img"
+	// ScratchFile is an empty ext4 file system, compressed: the template of scratch disks.
+	ScratchFile = "scratch.ext4.gz"
 	// ManifestFile says what went in and came out.
 	ManifestFile = "manifest.json"
 )
@@ -85,12 +87,12 @@ func Build(ctx context.Context, o Options) (Manifest, error) {
 	if err := unpack(ctx, m.Packages, root); err != nil {
 		return m, err
 	}
-	err = assemble(&m, root, o)
+	err = assemble(ctx, &m, root, o)
 	return m, err
 }
 
 // assemble writes the results from the unpacked packages.
-func assemble(m *Manifest, root string, o Options) error {
+func assemble(ctx context.Context, m *Manifest, root string, o Options) error {
 	set, err := openModules(root)
 	if err != nil {
 		return err
@@ -108,7 +110,11 @@ func assemble(m *Manifest, root string, o Options) error {
 	if err := writeInitrd(&initrd, root, o); err != nil {
 		return err
 	}
-	for name, data := range map[string][]byte{KernelFile: bzImage, ELFKernelFile: vmlinux, InitrdFile: initrd.Bytes()} {
+	scratch, err := makeScratch(ctx)
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{KernelFile: bzImage, ELFKernelFile: vmlinux, InitrdFile: initrd.Bytes(), ScratchFile: scratch} {
 		path := filepath.Join(o.Out, name)
 		if err := replaceFile(path, data); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -14,7 +13,7 @@ func seccompFilter(c Container, spec *specs.Spec) (*specs.LinuxSeccomp, error) {
 	case c.Privileged || c.Seccomp.Unconfined:
 		return nil, nil
 	case c.Seccomp.Profile == nil:
-		return seccomp.DefaultProfile(spec), nil
+		return defaultProfile(spec)
 	}
 	profile := new(specs.LinuxSeccomp)
 	if err := json.Unmarshal(c.Seccomp.Profile, profile); err != nil {

@@ -47,7 +47,7 @@ func report(m image.Manifest) {
 	var packed int64
 	for _, f := range m.Files {
 		fmt.Fprintf(w, "%s\t%.1f MB\t\n", f.Name, float64(f.Bytes)/1e6)
-		if f.Name != image.ELFKernelFile {
+		if f.Name == image.KernelFile || f.Name == image.InitrdFile {
 			packed += f.Bytes
 		}
 	}
