@@ -12,6 +12,8 @@ func (b *OutputBuffer) ack(conn net.Conn, offset uint64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch end := b.acked + uint64(len(b.data)); {
+	case b.discarded:
+		return ErrDiscarded
 	case b.conn != conn:
 		return ErrSuperseded
 	case offset > b.sent:
