@@ -14,7 +14,8 @@ import (
 func BenchmarkShare(b *testing.B) {
 	r := newRig(b)
 	host, guest := r.share(b, "bench", false)
-	for _, side := range []struct{ name, dir string }{{"host", host}, {"share", guest}} {
+	watched := r.mountShare(b, Share{ID: "watched", HostPath: host, Watch: true})
+	for _, side := range []struct{ name, dir string }{{"host", host}, {"share", guest}, {"share-with-notices", watched}} {
 		b.Run("write1M/"+side.name, func(b *testing.B) { benchWrite(b, side.dir+"/big") })
 		b.Run("read1M/"+side.name, func(b *testing.B) { benchRead(b, side.dir+"/big") })
 		b.Run("create-stat-unlink/"+side.name, func(b *testing.B) { benchMeta(b, side.dir) })
