@@ -40,6 +40,9 @@ func (m *Manager) watchVM(s *sandbox) {
 	ctx, cancel := context.WithTimeout(m.life, undoTime)
 	defer cancel()
 	s.withdrawMounts(ctx)
+	if s.share != nil {
+		s.share.Close() // not to be started again when it ends for want of a guest
+	}
 }
 
 // vmEnded marks a sandbox whose VM is gone, and all its containers.
@@ -123,7 +126,9 @@ func (m *Manager) stopSandbox(ctx context.Context, s *sandbox) error {
 	}
 	m.notReady(s, "stopped")
 	m.tellSandboxStopped(ctx, s)
-	s.withdrawMounts(ctx)
+	if s.vmRuns() { // else it is being done, as soon as the VM has ended
+		s.withdrawMounts(ctx)
+	}
 	if err := m.takeApart(ctx, s); err != nil {
 		return err
 	}
