@@ -128,6 +128,9 @@ func testPOSIXLocks(t *testing.T, host, guest string) {
 		if got := exitErrno(helper(t, "setlk", path).Run()); got != unix.EAGAIN {
 			t.Errorf("second locker on %s: %v", path, got)
 		}
+		if got := exitErrno(helper(t, "getlk", path).Run()); got != unix.EAGAIN {
+			t.Errorf("F_GETLK on %s: %v", path, got)
+		}
 	}
 	waiter := helper(t, "setlkw", guest+"/f")
 	must(t, waiter.Start())
@@ -138,6 +141,7 @@ func testPOSIXLocks(t *testing.T, host, guest string) {
 	must(t, f.Close())
 	must(t, waiter.Wait())
 	must(t, helper(t, "setlk", guest+"/f").Run())
+	must(t, helper(t, "getlk", guest+"/f").Run())
 }
 
 func testFlock(t *testing.T, host, guest string) {

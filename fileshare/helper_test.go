@@ -29,6 +29,8 @@ func helperMain(args []string) int {
 		switch args[0] {
 		case "setlk":
 			err = unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+		case "getlk":
+			err = inTheWay(file)
 		case "setlkw":
 			err = unix.FcntlFlock(file.Fd(), unix.F_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
 		case "flock":
@@ -44,6 +46,18 @@ func helperMain(args []string) int {
 		return int(errnoOf(err))
 	}
 	return 0
+}
+
+// inTheWay is EAGAIN if F_GETLK tells a write lock of the whole file in the way of one.
+func inTheWay(file *os.File) error {
+	lk := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lk); err != nil || lk.Type == unix.F_UNLCK {
+		return err
+	}
+	if lk.Type != unix.F_WRLCK || lk.Start != 0 || lk.Len != 0 {
+		return fmt.Errorf("another lock than was set: %+v", lk)
+	}
+	return unix.EAGAIN
 }
 
 // writeMapped writes through a shared mapping. It must not happen in the process

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // sources are the archives asked, with apt verifying their signatures.
@@ -137,22 +138,25 @@ func (a *Archive) Fetch(ctx context.Context, packages ...string) ([]string, erro
 	return files, nil
 }
 
-// Source downloads a source package, unpacks it with Debian's patches into a new folder dir.
-func (a *Archive) Source(ctx context.Context, name, dir string) error {
+// Source downloads a source package and returns its original tar.
+func (a *Archive) Source(ctx context.Context, name string) (string, error) {
 	if err := a.update(ctx); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := a.run(ctx, a.path("packages"), "apt-get", "-qq", "--download-only", "source", name); err != nil {
-		return err
+		return "", err
 	}
-	descriptions, err := filepath.Glob(filepath.Join(a.path("packages"), name+"_*.dsc"))
-	if err != nil || len(descriptions) == 0 {
-		return fmt.Errorf("apt-get source %s brought no .dsc: %w", name, err)
+	files, err := filepath.Glob(filepath.Join(a.path("packages"), name+"_*.orig.tar.?z"))
+	if err != nil || len(files) == 0 {
+		return "", fmt.Errorf("apt-get source %s brought no original tar", name)
 	}
-	newest := slices.MaxFunc(descriptions, func(x, y string) int { return modified(x).Compare(modified(y)) })
-	out, err := exec.CommandContext(ctx, "dpkg-source", "--no-check", "-x", newest, dir).CombinedOutput()
+	return slices.MaxFunc(files, func(x, y string) int { return modified(x).Compare(modified(y)) }), nil
+}
+
+func modified(file string) time.Time {
+	st, err := os.Stat(file)
 	if err != nil {
-		return fmt.Errorf("unpack %s: %w: %s", newest, err, out)
+		return time.Time{}
 	}
-	return nil
+	return st.ModTime()
 }

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -208,12 +207,4 @@ func (m *merger) add(ctx context.Context, deb string) (err error) {
 			return err
 		}
 	}
-}
-
-func modified(file string) time.Time {
-	st, err := os.Stat(file)
-	if err != nil {
-		return time.Time{}
-	}
-	return st.ModTime()
 }

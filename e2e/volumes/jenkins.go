@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -30,13 +28,13 @@ var jenkinsSource []byte
 
 const jvm = "usr/lib/jvm/java-17-openjdk-amd64"
 
-var jenkinsImage = image{
-	name: "jenkins",
-	layer: &debian.Layer{
-		Alone: []string{"openjdk-17-jre-headless"}, Below: []*debian.Layer{base},
+var jenkinsImage = debian.Image{
+	Name: "jenkins",
+	Layer: &debian.Layer{
+		Alone: []string{"openjdk-17-jre-headless"}, Below: []*debian.Layer{debian.Base},
 	},
-	files:  compiled,
-	config: v1.Config{StopSignal: "SIGTERM"},
+	Files:  compiled,
+	Config: v1.Config{StopSignal: "SIGTERM"},
 }
 
 // compiled is the program, compiled by Debian's own compiler, which is unpacked and not installed.
@@ -101,13 +99,13 @@ func java(args ...string) []string {
 }
 
 func (s *jenkins) container() container {
-	return container{image: jenkinsImage, command: java("serve", "/var/jenkins_home"), user: jenkinsUser, memory: 256, data: "/var/jenkins_home"}
+	return container{image: jenkinsImage, command: java("serve", "/var/jenkins_home"), user: debian.PlainUser, memory: 256, data: "/var/jenkins_home"}
 }
 
 // await waits until the program serves.
 func (s *jenkins) await(ctx context.Context, r *running) error {
-	return r.until(ctx, func(context.Context) error {
-		if !r.logged(" serving") {
+	return r.Until(ctx, func(context.Context) error {
+		if !r.Logged(" serving") {
 			return errors.New("the program does not say that it serves")
 		}
 		return nil
@@ -123,7 +121,7 @@ func (s *jenkins) use(ctx context.Context, r *running) error {
 
 // held checks that the home's lock keeps out a second process in the pod, and one on the host.
 func (s *jenkins) held(ctx context.Context, r *running) error {
-	out, err := r.exec(ctx, java("contend", "/var/jenkins_home")...)
+	out, err := r.Exec(ctx, java("contend", "/var/jenkins_home")...)
 	if err != nil {
 		return err
 	}
@@ -146,18 +144,18 @@ const buildsBeforeKill = 40
 
 func (s *jenkins) load(ctx context.Context, r *running, enough func()) error {
 	// What another process adds is told by the watch.
-	if _, err := r.exec(ctx, "touch", "/var/jenkins_home/userContent/added"); err != nil {
+	if _, err := r.Exec(ctx, "touch", "/var/jenkins_home/userContent/added"); err != nil {
 		return err
 	}
 	for {
-		built, err := r.numbers("built ")
+		built, err := r.Numbers("built ")
 		if err != nil {
 			return err
 		}
 		for n := range built {
 			s.built.add(n)
 		}
-		if s.built.count() >= buildsBeforeKill && r.logged("watched ENTRY_CREATE userContent/added") {
+		if s.built.count() >= buildsBeforeKill && r.Logged("watched ENTRY_CREATE userContent/added") {
 			enough()
 		}
 		select {
@@ -165,7 +163,7 @@ func (s *jenkins) load(ctx context.Context, r *running, enough func()) error {
 			return nil
 		case <-time.After(50 * time.Millisecond):
 		}
-		if err := r.ended(ctx); err != nil && s.built.count() < buildsBeforeKill {
+		if err := r.Ended(ctx); err != nil && s.built.count() < buildsBeforeKill {
 			return err
 		}
 	}
@@ -175,7 +173,7 @@ func (s *jenkins) check(ctx context.Context, r *running) (string, error) {
 	if err := s.await(ctx, r); err != nil {
 		return "", err
 	}
-	found, err := r.numbers("found ")
+	found, err := r.Numbers("found ")
 	if err != nil {
 		return "", err
 	}
@@ -185,8 +183,8 @@ func (s *jenkins) check(ctx context.Context, r *running) (string, error) {
 	if err := s.held(ctx, r); err != nil {
 		return "", err
 	}
-	if err := r.until(ctx, func(context.Context) error {
-		if built, err := r.numbers("built "); err != nil || len(built) == 0 {
+	if err := r.Until(ctx, func(context.Context) error {
+		if built, err := r.Numbers("built "); err != nil || len(built) == 0 {
 			return errors.Join(err, errors.New("no further build"))
 		}
 		return nil
@@ -194,25 +192,4 @@ func (s *jenkins) check(ctx context.Context, r *running) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d acknowledged builds are there, whole; lock, watch and links work", s.built.count()), nil
-}
-
-// numbers are those that the container has printed after a word.
-func (r *running) numbers(word string) (map[int]bool, error) {
-	b, err := os.ReadFile(r.log)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	all := map[int]bool{}
-	for line := range strings.Lines(string(b)) {
-		_, text, ok := strings.Cut(line, " F "+word) // of a log line in CRI's format
-		if !ok || !strings.HasSuffix(text, "\n") {
-			continue
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", r.log, err)
-		}
-		all[n] = true
-	}
-	return all, nil
 }

@@ -24,19 +24,19 @@ type mariadb struct {
 	next      atomic.Int64
 }
 
-var mariadbImage = image{
-	name: "mariadb",
-	layer: &debian.Layer{
-		Packages: []string{"mariadb-server-core", "mariadb-client"}, Below: []*debian.Layer{base},
+var mariadbImage = debian.Image{
+	Name: "mariadb",
+	Layer: &debian.Layer{
+		Packages: []string{"mariadb-server-core", "mariadb-client"}, Below: []*debian.Layer{debian.Base},
 		Omit:    []string{"libconfig-inifiles-perl", "libdbi-perl", "debianutils"},
 		Without: []string{"usr/share/mysql/fill_help_tables.sql", "usr/bin/innotop", "usr/bin/mytop"},
 	},
 	// The texts of HELP are a third of the time that making the system tables takes.
-	files: fixed(images.Tree{
+	Files: debian.Fixed(images.Tree{
 		"usr/share/mysql/fill_help_tables.sql": images.File(0o644, "-- no help\n"),
-		"var/lib":                              images.Dir(0o755), "var/lib/mysql": {Type: images.Dir(0).Type, Mode: 0o700, UID: mysqlUser, GID: mysqlUser},
+		"var/lib":                              images.Dir(0o755), "var/lib/mysql": {Type: images.Dir(0).Type, Mode: 0o700, UID: debian.MySQLUser, GID: debian.MySQLUser},
 	}),
-	config: v1.Config{StopSignal: "SIGTERM"},
+	Config: v1.Config{StopSignal: "SIGTERM"},
 }
 
 const mariadbScript = `cd /var/lib/mysql
@@ -50,7 +50,7 @@ func (s *mariadb) name() string { return "MariaDB" }
 
 func (s *mariadb) container() container {
 	return container{
-		image: mariadbImage, command: []string{"sh", "-ec", mariadbScript}, user: mysqlUser, memory: 384, data: "/var/lib/mysql",
+		image: mariadbImage, command: []string{"sh", "-ec", mariadbScript}, user: debian.MySQLUser, memory: 384, data: "/var/lib/mysql",
 	}
 }
 
@@ -58,7 +58,7 @@ func (s *mariadb) container() container {
 // an answer of a machine that is gone would wait for long.
 func (s *mariadb) open(ctx context.Context, r *running) (*sql.DB, error) {
 	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr, cfg.DBName = "app", "tcp", r.pod.ip+":3306", "app"
+	cfg.User, cfg.Net, cfg.Addr, cfg.DBName = "app", "tcp", r.IP()+":3306", "app"
 	cfg.DialFunc = func(dial context.Context, network, addr string) (net.Conn, error) {
 		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(dial, network, addr)
 		if err == nil {
@@ -75,13 +75,13 @@ func (s *mariadb) open(ctx context.Context, r *running) (*sql.DB, error) {
 
 // mysql runs statements as root, in the container.
 func (s *mariadb) mysql(ctx context.Context, r *running, statements string) error {
-	_, err := r.exec(ctx, "mariadb", "--no-defaults", "--socket=/tmp/mysql.sock", "-u", "root", "-e", statements)
+	_, err := r.Exec(ctx, "mariadb", "--no-defaults", "--socket=/tmp/mysql.sock", "-u", "root", "-e", statements)
 	return err
 }
 
 func (s *mariadb) use(ctx context.Context, r *running) error {
-	if err := r.until(ctx, func(ctx context.Context) error {
-		if !r.logged("ready for connections") {
+	if err := r.Until(ctx, func(ctx context.Context) error {
+		if !r.Logged("ready for connections") {
 			return errors.New("MariaDB does not say that it is ready")
 		}
 		return nil
@@ -107,7 +107,7 @@ func (s *mariadb) load(ctx context.Context, r *running, enough func()) error {
 		all.Go(func() { errs[i] = s.commit(ctx, db, enough) })
 	}
 	// It runs until the kill.
-	_, err = r.exec(ctx, "mariadb-slap", "--no-defaults", "--socket=/tmp/mysql.sock", "--user=slap", "--auto-generate-sql",
+	_, err = r.Exec(ctx, "mariadb-slap", "--no-defaults", "--socket=/tmp/mysql.sock", "--user=slap", "--auto-generate-sql",
 		"--auto-generate-sql-load-type=mixed", "--engine=InnoDB", "--concurrency=2", "--number-of-queries=100000")
 	all.Wait()
 	if err == nil {
@@ -155,10 +155,10 @@ func (s *mariadb) check(ctx context.Context, r *running) (string, error) {
 		return "", err
 	}
 	defer db.Close()
-	if err := r.until(ctx, db.PingContext); err != nil {
+	if err := r.Until(ctx, db.PingContext); err != nil {
 		return "", err
 	}
-	if !r.logged("Starting crash recovery") {
+	if !r.Logged("Starting crash recovery") {
 		return "", errors.New("the server did not recover from a crash: was it killed?")
 	}
 	rows, err := db.QueryContext(ctx, "select id, body from acked")
@@ -196,7 +196,7 @@ func (s *mariadb) whole(ctx context.Context, db *sql.DB, r *running, rows int) (
 	if to != rows || from != -rows {
 		return "", fmt.Errorf("%d rows, but the accounts hold %d and %d", rows, from, to)
 	}
-	out, err := r.exec(ctx, "mariadb-check", "--no-defaults", "--socket=/tmp/mysql.sock", "-u", "root", "--databases", "app", "wordpress", "mysql")
+	out, err := r.Exec(ctx, "mariadb-check", "--no-defaults", "--socket=/tmp/mysql.sock", "-u", "root", "--databases", "app", "wordpress", "mysql")
 	if err != nil {
 		return "", err
 	}

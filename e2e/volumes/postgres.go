@@ -20,14 +20,14 @@ type postgres struct {
 	next      atomic.Int64
 }
 
-var postgresImage = image{
-	name: "postgresql",
-	layer: &debian.Layer{
-		Packages: []string{"postgresql-15", "tzdata"}, Below: []*debian.Layer{base},
+var postgresImage = debian.Image{
+	Name: "postgresql",
+	Layer: &debian.Layer{
+		Packages: []string{"postgresql-15", "tzdata"}, Below: []*debian.Layer{debian.Base},
 		Omit:    []string{"netbase", "postgresql-common", "postgresql-client-common", "libjson-perl"},
 		Without: []string{"usr/lib/postgresql/15/lib/bitcode", "usr/lib/postgresql/15/lib/llvmjit.so", "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix"},
 	},
-	config: v1.Config{StopSignal: "SIGINT"}, // SIGTERM waits until clients have gone
+	Config: v1.Config{StopSignal: "SIGINT"}, // SIGTERM waits until clients have gone
 }
 
 const postgresScript = `cd "$PGDATA"
@@ -41,19 +41,19 @@ func (s *postgres) name() string { return "PostgreSQL" }
 
 func (s *postgres) container() container {
 	return container{
-		image: postgresImage, command: []string{"sh", "-ec", postgresScript}, user: postgresUser, memory: 384,
+		image: postgresImage, command: []string{"sh", "-ec", postgresScript}, user: debian.PostgresUser, memory: 384,
 		data: "/var/lib/postgresql/data",
 		env:  map[string]string{"PGDATA": "/var/lib/postgresql/data", "PGHOST": "/tmp", "PGUSER": "postgres", "PATH": "/usr/lib/postgresql/15/bin:/usr/bin"},
 	}
 }
 
 func (s *postgres) dial(ctx context.Context, r *running) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable&connect_timeout=5", r.pod.ip))
+	return pgx.Connect(ctx, fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable&connect_timeout=5", r.IP()))
 }
 
 // await waits for the server and returns a connection to it.
 func (s *postgres) await(ctx context.Context, r *running) (conn *pgx.Conn, err error) {
-	err = r.until(ctx, func(ctx context.Context) error {
+	err = r.Until(ctx, func(ctx context.Context) error {
 		conn, err = s.dial(ctx, r)
 		return err
 	})
@@ -69,7 +69,7 @@ func (s *postgres) use(ctx context.Context, r *running) error {
 	if _, err := conn.Exec(ctx, "create table acked (id int primary key, body text not null)"); err != nil {
 		return err
 	}
-	_, err = r.exec(ctx, "pgbench", "-i", "-q", "-s", "1")
+	_, err = r.Exec(ctx, "pgbench", "-i", "-q", "-s", "1")
 	return err
 }
 
@@ -80,7 +80,7 @@ func (s *postgres) load(ctx context.Context, r *running, enough func()) error {
 		all.Go(func() { errs[i] = s.commit(ctx, r, enough) })
 	}
 	// It runs until the kill.
-	_, err := r.exec(ctx, "pgbench", "-c", "2", "-T", "100", "-n")
+	_, err := r.Exec(ctx, "pgbench", "-c", "2", "-T", "100", "-n")
 	all.Wait()
 	if err == nil {
 		return errors.New("pgbench ended by itself: the pod was not killed in the middle of its load")
@@ -121,7 +121,7 @@ func (s *postgres) check(ctx context.Context, r *running) (string, error) {
 		return "", err
 	}
 	defer conn.Close(ctx)
-	if !r.logged("automatic recovery in progress") {
+	if !r.Logged("automatic recovery in progress") {
 		return "", errors.New("the server did not recover from a crash: was it killed?")
 	}
 	rows, err := conn.Query(ctx, "select id, body from acked")
@@ -146,7 +146,7 @@ func (s *postgres) check(ctx context.Context, r *running) (string, error) {
 	if err := s.balanced(ctx, conn); err != nil {
 		return "", err
 	}
-	if _, err := r.exec(ctx, "pgbench", "-c", "2", "-t", "20", "-n"); err != nil {
+	if _, err := r.Exec(ctx, "pgbench", "-c", "2", "-t", "20", "-n"); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%d acknowledged commits are there, pgbench's books balance", s.committed.count()), s.shutDown(ctx, r)
@@ -167,7 +167,7 @@ func (s *postgres) balanced(ctx context.Context, conn *pgx.Conn) error {
 
 // shutDown stops the server and has every page's checksum checked.
 func (s *postgres) shutDown(ctx context.Context, r *running) error {
-	code, err := r.stop(ctx)
+	code, err := r.Stop(ctx)
 	if err != nil {
 		return err
 	}
@@ -176,12 +176,12 @@ func (s *postgres) shutDown(ctx context.Context, r *running) error {
 	}
 	c := s.container()
 	c.command = []string{"pg_checksums", "--check"}
-	checksums, err := r.pod.start(ctx, "checksums", r.dir, c)
+	checksums, err := r.pod.Start(ctx, "checksums", c.on(r.dir))
 	if err != nil {
 		return err
 	}
-	if code, err = checksums.wait(ctx); err == nil && code != 0 {
-		err = fmt.Errorf("pg_checksums: exit code %d\n%s", code, checksums.logTail(5))
+	if code, err = checksums.Wait(ctx); err == nil && code != 0 {
+		err = fmt.Errorf("pg_checksums: exit code %d\n%s", code, checksums.LogTail(5))
 	}
 	return err
 }

@@ -22,14 +22,14 @@ type rabbitmq struct {
 
 var rabbitQueues = map[string]amqp.Table{"classic": nil, "quorum": {amqp.QueueTypeArg: amqp.QueueTypeQuorum}}
 
-var rabbitmqImage = image{
-	name: "rabbitmq",
-	layer: &debian.Layer{
-		Packages: []string{"rabbitmq-server"}, Below: []*debian.Layer{base},
+var rabbitmqImage = debian.Image{
+	Name: "rabbitmq",
+	Layer: &debian.Layer{
+		Packages: []string{"rabbitmq-server"}, Below: []*debian.Layer{debian.Base},
 		Omit:    []string{"procps", "socat", "libwrap0", "libproc2-0"},
 		Without: []string{"usr/lib/rabbitmq/lib/rabbitmq_server-3.10.8/escript"},
 	},
-	files: fixed(images.Tree{
+	Files: debian.Fixed(images.Tree{
 		"etc/rabbitmq": images.Dir(0o755), "etc/rabbitmq/enabled_plugins": images.File(0o644, "[].\n"),
 		"etc/rabbitmq/rabbitmq.config": images.File(0o644, rabbitConf),
 	}),
@@ -46,7 +46,7 @@ func (s *rabbitmq) name() string { return "RabbitMQ" }
 
 func (s *rabbitmq) container() container {
 	return container{
-		image: rabbitmqImage, command: []string{"/usr/lib/rabbitmq/bin/rabbitmq-server"}, user: rabbitUser, memory: 384, data: "/var/lib/rabbitmq",
+		image: rabbitmqImage, command: []string{"/usr/lib/rabbitmq/bin/rabbitmq-server"}, user: debian.RabbitUser, memory: 384, data: "/var/lib/rabbitmq",
 		env: map[string]string{
 			"HOME": "/var/lib/rabbitmq", "RABBITMQ_MNESIA_BASE": "/var/lib/rabbitmq/mnesia", "RABBITMQ_NODENAME": "rabbit@localhost",
 			"RABBITMQ_LOGS": "-", "RABBITMQ_LOG_BASE": "/var/lib/rabbitmq/log", "ERL_CRASH_DUMP_SECONDS": "0",
@@ -62,11 +62,11 @@ func (s *rabbitmq) container() container {
 
 // await waits for the server and returns a connection to it.
 func (s *rabbitmq) await(ctx context.Context, r *running) (conn *amqp.Connection, err error) {
-	err = r.until(ctx, func(ctx context.Context) error {
-		if !r.logged("Server startup complete") {
+	err = r.Until(ctx, func(ctx context.Context) error {
+		if !r.Logged("Server startup complete") {
 			return errors.New("RabbitMQ does not say that it has started")
 		}
-		conn, err = amqp.Dial("amqp://guest:guest@" + r.pod.ip + ":5672/")
+		conn, err = amqp.Dial("amqp://guest:guest@" + r.IP() + ":5672/")
 		return err
 	})
 	return conn, err

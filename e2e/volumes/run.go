@@ -12,9 +12,38 @@ import (
 	"time"
 
 	"github.com/paddock-run/paddock/e2e/criclient"
+	"github.com/paddock-run/paddock/e2e/debian"
 	"github.com/paddock-run/paddock/e2e/environment"
-	"github.com/paddock-run/paddock/e2e/registry"
+	"github.com/paddock-run/paddock/e2e/pod"
 )
+
+// host is what the images' names begin with.
+const host = "volumes.paddock.test"
+
+// container says what a server runs in.
+type container struct {
+	image   debian.Image
+	command []string
+	env     map[string]string
+	user    int64
+	data    string // where the folder of the host is mounted
+	memory  int64  // MiB
+}
+
+// on is the container with its data on a folder of the host's.
+func (c container) on(dir string) pod.Container {
+	return pod.Container{
+		Image: environment.Reference(host, c.image.Name), Command: c.command, Env: c.env, User: c.user, Memory: c.memory,
+		Mounts: map[string]string{c.data: dir},
+	}
+}
+
+// running is a server's container.
+type running struct {
+	*pod.Running
+	pod *pod.Pod
+	dir string // its data, on the host
+}
 
 // server is one that keeps its data on a folder of the host's.
 type server interface {
@@ -71,46 +100,43 @@ func (o Options) wants(s server) bool {
 	})
 }
 
-// chosen are the groups with a server to be run, and the images of them.
-func (o Options) chosen() (chosen [][]server, all []image) {
+// chosen are the groups with a server to be run.
+func (o Options) chosen() (chosen [][]server) {
 	for _, g := range groups() {
-		if !slices.ContainsFunc(g, o.wants) {
-			continue
-		}
-		chosen = append(chosen, g)
-		for _, s := range g {
-			all = append(all, s.container().image)
+		if slices.ContainsFunc(g, o.wants) {
+			chosen = append(chosen, g)
 		}
 	}
-	return chosen, all
+	return chosen
 }
 
-// Prepare makes the images' layers, which needs the network where they are not cached.
-func Prepare(ctx context.Context, o Options) error {
-	_, all := o.chosen()
-	_, err := build(ctx, o.Cache, all)
-	return err
+// Prepare makes the images of the servers to be run, which needs the network where their layers are not cached.
+func Prepare(ctx context.Context, o Options) (environment.Images, error) {
+	all := environment.Images{}
+	for _, g := range o.chosen() {
+		for _, s := range g {
+			img := s.container().image
+			built, err := img.Build(ctx, o.Cache)
+			if err != nil {
+				return nil, err
+			}
+			all[img.Name] = built
+		}
+	}
+	return all, nil
 }
 
 // Run runs servers, two pods at a time.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
-	chosen, all := o.chosen()
+	chosen := o.chosen()
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("no server's name contains %q", o.Only)
 	}
-	built, err := build(ctx, o.Cache, all)
+	all, err := Prepare(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	env, err := environment.Start(ctx, environment.Options{
-		Name: "pdkvol", Bridge: "pdkv",
-		Push: func(ctx context.Context, reg *registry.Registry, certsDir string) error {
-			if err := push(ctx, reg, all, built); err != nil {
-				return err
-			}
-			return reg.WriteMirror(certsDir, host)
-		},
-	})
+	env, err := environment.Start(ctx, environment.Options{Name: "pdkvol", Bridge: "pdkv", Push: all.At(host)})
 	defer func() { err = errors.Join(err, env.Close(filepath.Join(o.Out, "paddock.log"))) }()
 	if err != nil {
 		return nil, err
@@ -187,7 +213,7 @@ func (g *group) say(what string) {
 // live goes the whole way of the servers' lives.
 func (g *group) live(ctx context.Context) error {
 	g.say("starting")
-	if err := g.inPod(ctx, "first", func(p *pod) error {
+	if err := g.inPod(ctx, "first", func(p *pod.Pod) error {
 		running, err := g.startAll(ctx, p, "first", func(s server, r *running) error { return s.use(ctx, r) })
 		if err != nil {
 			return err
@@ -198,7 +224,7 @@ func (g *group) live(ctx context.Context) error {
 		return err
 	}
 	g.say("killed, starting again")
-	return g.inPod(ctx, "second", func(p *pod) error {
+	return g.inPod(ctx, "second", func(p *pod.Pod) error {
 		i := 0
 		_, err := g.startAll(ctx, p, "second", func(s server, r *running) (err error) {
 			g.results[i].Passed, err = s.check(ctx, r)
@@ -214,23 +240,23 @@ func (g *group) live(ctx context.Context) error {
 }
 
 // inPod runs f in a new pod, which is removed afterwards.
-func (g *group) inPod(ctx context.Context, name string, f func(*pod) error) error {
+func (g *group) inPod(ctx context.Context, name string, f func(*pod.Pod) error) error {
 	logs := filepath.Join(g.out, label(g.servers[0])+"-"+name)
 	if err := os.RemoveAll(logs); err != nil {
 		return err
 	}
-	p, err := runPod(ctx, g.client, label(g.servers[0])+"-"+name, logs)
+	p, err := pod.Run(ctx, g.client, label(g.servers[0])+"-"+name, logs)
 	if err != nil {
 		return err
 	}
 	err = f(p)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	return errors.Join(err, p.remove(ctx))
+	return errors.Join(err, p.Remove(ctx))
 }
 
 // startAll starts the servers one after the other, each after the one before has been gone on with.
-func (g *group) startAll(ctx context.Context, p *pod, pod string, then func(server, *running) error) ([]*running, error) {
+func (g *group) startAll(ctx context.Context, p *pod.Pod, which string, then func(server, *running) error) ([]*running, error) {
 	var all []*running
 	for _, s := range g.servers {
 		dir := filepath.Join(g.root, "data", label(s))
@@ -242,12 +268,13 @@ func (g *group) startAll(ctx context.Context, p *pod, pod string, then func(serv
 		if err := os.Chown(dir, int(c.user), int(c.user)); err != nil {
 			return nil, err
 		}
-		r, err := p.start(ctx, label(s), dir, c)
+		started, err := p.Start(ctx, label(s), c.on(dir))
 		if err != nil {
-			return nil, fmt.Errorf("%s, %s pod: %w", s.name(), pod, err)
+			return nil, fmt.Errorf("%s, %s pod: %w", s.name(), which, err)
 		}
+		r := &running{Running: started, pod: p, dir: dir}
 		if err := then(s, r); err != nil {
-			return nil, fmt.Errorf("%s, %s pod: %w; its last lines:\n%s", s.name(), pod, err, r.logTail(15))
+			return nil, fmt.Errorf("%s, %s pod: %w; its last lines:\n%s", s.name(), which, err, r.LogTail(15))
 		}
 		all = append(all, r)
 	}
@@ -255,7 +282,7 @@ func (g *group) startAll(ctx context.Context, p *pod, pod string, then func(serv
 }
 
 // loadAndKill has all servers work until each has done enough, and then kills the VM.
-func (g *group) loadAndKill(ctx context.Context, p *pod, all []*running) error {
+func (g *group) loadAndKill(ctx context.Context, p *pod.Pod, all []*running) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var loads, enough sync.WaitGroup
@@ -266,12 +293,12 @@ func (g *group) loadAndKill(ctx context.Context, p *pod, all []*running) error {
 		loads.Go(func() {
 			defer done() // a load that failed keeps nobody waiting
 			if err := g.servers[i].load(ctx, r, done); err != nil {
-				errs[i] = fmt.Errorf("%s, under load: %w; its last lines:\n%s", g.servers[i].name(), err, r.logTail(15))
+				errs[i] = fmt.Errorf("%s, under load: %w; its last lines:\n%s", g.servers[i].name(), err, r.LogTail(15))
 			}
 		})
 	}
 	enough.Wait()
-	killed := p.kill()
+	killed := p.Kill()
 	// The answers under way when the VM ended are still to be noted.
 	time.Sleep(200 * time.Millisecond)
 	cancel()

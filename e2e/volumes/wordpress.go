@@ -28,10 +28,10 @@ type wordpress struct {
 	paths    map[int]string // of uploads; written by load alone
 }
 
-var wordpressImage = image{
-	name: "wordpress",
-	layer: &debian.Layer{
-		Packages: []string{"php8.2-cli", "php8.2-mysql"}, Below: []*debian.Layer{base},
+var wordpressImage = debian.Image{
+	Name: "wordpress",
+	Layer: &debian.Layer{
+		Packages: []string{"php8.2-cli", "php8.2-mysql"}, Below: []*debian.Layer{debian.Base},
 		Alone: []string{"wordpress", "wordpress-theme-twentytwentyone", "php-getid3", "libjs-cropper", "libjs-underscore"},
 		Omit:  []string{"libapache2-mod-php8.2", "psmisc"},
 		Without: []string{ // links to nowhere, and languages
@@ -39,7 +39,7 @@ var wordpressImage = image{
 			"usr/share/wordpress/wp-content/languages", "var/lib/wordpress",
 		},
 	},
-	files: fixed(wordpressFiles()),
+	Files: debian.Fixed(wordpressFiles()),
 }
 
 // wordpressFiles lay Debian's WordPress out as its web server sees it: the code
@@ -101,7 +101,7 @@ func (s *wordpress) name() string { return "WordPress" }
 
 func (s *wordpress) container() container {
 	return container{
-		image: wordpressImage, command: []string{"sh", "-ec", wordpressScript}, user: webUser, memory: 256, data: wpContent,
+		image: wordpressImage, command: []string{"sh", "-ec", wordpressScript}, user: debian.WebUser, memory: 256, data: wpContent,
 		env: map[string]string{"PHP_CLI_SERVER_WORKERS": "2"},
 	}
 }
@@ -117,7 +117,7 @@ func (s *wordpress) use(ctx context.Context, r *running) error {
 	if err != nil {
 		return err
 	}
-	if err := r.until(ctx, func(ctx context.Context) error {
+	if err := r.Until(ctx, func(ctx context.Context) error {
 		_, err := site.get(ctx, "/wp-admin/install.php")
 		return err
 	}); err != nil {
@@ -167,7 +167,7 @@ func (s *wordpress) check(ctx context.Context, r *running) (string, error) {
 		return "", err
 	}
 	var home string
-	if err := r.until(ctx, func(ctx context.Context) (err error) {
+	if err := r.Until(ctx, func(ctx context.Context) (err error) {
 		home, err = site.get(ctx, "/")
 		return err
 	}); err != nil {
@@ -230,7 +230,7 @@ type site struct {
 
 func newSite(r *running) (*site, error) {
 	jar, err := cookiejar.New(nil)
-	return &site{client: &http.Client{Jar: jar}, url: "http://" + r.pod.ip + ":8080"}, err
+	return &site{client: &http.Client{Jar: jar}, url: "http://" + r.IP() + ":8080"}, err
 }
 
 func (s *site) do(req *http.Request) (string, error) {

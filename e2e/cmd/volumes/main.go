@@ -42,7 +42,8 @@ func run(ctx context.Context) error {
 	}
 	options := volumes.Options{Cache: filepath.Join(root, ".cache", "volumes"), Out: out, Only: *only}
 	if *prepare {
-		return volumes.Prepare(ctx, options)
+		_, err := volumes.Prepare(ctx, options)
+		return err
 	}
 	results, err := volumes.Run(ctx, options)
 	fmt.Println()

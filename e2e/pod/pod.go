@@ -1,4 +1,6 @@
-package volumes
+// Package pod runs pods and containers on a runtime as kubelet does, for suites
+// that use what is in them.
+package pod
 
 import (
 	"context"
@@ -16,28 +18,36 @@ import (
 	"github.com/paddock-run/paddock/e2e/criclient"
 )
 
-// container says what a server runs in.
-type container struct {
-	image   image
-	command []string
-	env     map[string]string
-	user    int64
-	data    string // where the folder of the host is mounted
-	memory  int64  // MiB
+// Container says what to run.
+type Container struct {
+	Image   string
+	Command []string
+	Env     map[string]string
+	User    int64
+	// Mounts are folders of the host, by where the container sees them.
+	Mounts map[string]string
+	// Memory is its limit, in MiB.
+	Memory     int64
+	Privileged bool
 }
 
-// pod is a running sandbox.
-type pod struct {
+// Pod is a running sandbox.
+type Pod struct {
+	// IP is its address.
+	IP string
+
 	client *criclient.Client
-	id, ip string
+	id     string
 	config *runtimeapi.PodSandboxConfig
 }
 
-func runPod(ctx context.Context, client *criclient.Client, name, logs string) (*pod, error) {
+// Run starts a sandbox whose containers log to a folder.
+func Run(ctx context.Context, client *criclient.Client, name, logs string) (*Pod, error) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, err
 	}
-	p := &pod{client: client, config: criclient.PodConfig(name, logs)}
+	p := &Pod{client: client, config: criclient.PodConfig(name, logs)}
+	p.config.Linux.SecurityContext.Privileged = true // containers may be
 	resp, err := client.Runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: p.config, RuntimeHandler: "lcow"})
 	if err != nil {
 		return nil, fmt.Errorf("run pod %s: %w", name, err)
@@ -47,36 +57,39 @@ func runPod(ctx context.Context, client *criclient.Client, name, logs string) (*
 	if err != nil {
 		return nil, errors.Join(err, client.RemovePod(ctx, p.id))
 	}
-	p.ip = st.GetStatus().GetNetwork().GetIp()
+	p.IP = st.GetStatus().GetNetwork().GetIp()
 	return p, nil
 }
 
-// start runs a container with its data in dir, a folder of the host's.
-func (p *pod) start(ctx context.Context, name, dir string, c container) (*running, error) {
-	if _, err := p.client.Pull(ctx, c.image.ref()); err != nil {
+// Start runs a container.
+func (p *Pod) Start(ctx context.Context, name string, c Container) (*Running, error) {
+	if _, err := p.client.Pull(ctx, c.Image); err != nil {
 		return nil, err
 	}
-	cfg := criclient.ContainerConfig(name, c.image.ref(), c.command...)
-	cfg.Mounts = []*runtimeapi.Mount{{HostPath: dir, ContainerPath: c.data}}
-	cfg.Linux.SecurityContext.RunAsUser = &runtimeapi.Int64Value{Value: c.user}
-	cfg.Linux.SecurityContext.RunAsGroup = &runtimeapi.Int64Value{Value: c.user}
-	cfg.Linux.Resources.MemoryLimitInBytes = c.memory << 20
-	for k, v := range c.env {
+	cfg := criclient.ContainerConfig(name, c.Image, c.Command...)
+	for inside, host := range c.Mounts {
+		cfg.Mounts = append(cfg.Mounts, &runtimeapi.Mount{HostPath: host, ContainerPath: inside})
+	}
+	cfg.Linux.SecurityContext.RunAsUser = &runtimeapi.Int64Value{Value: c.User}
+	cfg.Linux.SecurityContext.RunAsGroup = &runtimeapi.Int64Value{Value: c.User}
+	cfg.Linux.SecurityContext.Privileged = c.Privileged
+	cfg.Linux.Resources.MemoryLimitInBytes = c.Memory << 20
+	for k, v := range c.Env {
 		cfg.Envs = append(cfg.Envs, &runtimeapi.KeyValue{Key: k, Value: v})
 	}
 	resp, err := p.client.Runtime.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{PodSandboxId: p.id, Config: cfg, SandboxConfig: p.config})
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", name, err)
 	}
-	r := &running{pod: p, id: resp.GetContainerId(), dir: dir, log: filepath.Join(p.config.GetLogDirectory(), cfg.GetLogPath())}
+	r := &Running{pod: p, id: resp.GetContainerId(), log: filepath.Join(p.config.GetLogDirectory(), cfg.GetLogPath())}
 	if _, err := p.client.Runtime.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: r.id}); err != nil {
 		return nil, fmt.Errorf("start container %s: %w", name, err)
 	}
 	return r, nil
 }
 
-// kill ends the pod's VM, as a power cut would.
-func (p *pod) kill() error {
+// Kill ends the pod's VM, as a power cut would.
+func (p *Pod) Kill() error {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return err
@@ -95,19 +108,20 @@ func (p *pod) kill() error {
 	return fmt.Errorf("no QEMU process serves sandbox %s", p.id)
 }
 
-// remove ends the pod; its data stay.
-func (p *pod) remove(ctx context.Context) error { return p.client.RemovePod(ctx, p.id) }
+// Remove ends the pod.
+func (p *Pod) Remove(ctx context.Context) error { return p.client.RemovePod(ctx, p.id) }
 
-// running is a container of a pod.
-type running struct {
-	pod *pod
-	id  string
-	dir string // its data, on the host
-	log string
+// Running is a container of a pod.
+type Running struct {
+	pod     *Pod
+	id, log string
 }
 
-// exec runs a command in the container and returns its standard output.
-func (r *running) exec(ctx context.Context, command ...string) (string, error) {
+// IP is the pod's address.
+func (r *Running) IP() string { return r.pod.IP }
+
+// Exec runs a command in the container and returns its standard output.
+func (r *Running) Exec(ctx context.Context, command ...string) (string, error) {
 	resp, err := r.pod.client.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: r.id, Cmd: command, Timeout: 300})
 	if err != nil {
 		return "", fmt.Errorf("exec %s: %w", command[0], err)
@@ -118,8 +132,8 @@ func (r *running) exec(ctx context.Context, command ...string) (string, error) {
 	return string(resp.GetStdout()), nil
 }
 
-// stop ends the container as kubelet does, and returns its exit code.
-func (r *running) stop(ctx context.Context) (int32, error) {
+// Stop ends the container as kubelet does, and returns its exit code.
+func (r *Running) Stop(ctx context.Context) (int32, error) {
 	if _, err := r.pod.client.Runtime.StopContainer(ctx, &runtimeapi.StopContainerRequest{ContainerId: r.id, Timeout: 60}); err != nil {
 		return 0, err
 	}
@@ -127,8 +141,8 @@ func (r *running) stop(ctx context.Context) (int32, error) {
 	return st.GetStatus().GetExitCode(), err
 }
 
-// wait waits until the container has ended by itself, and returns its exit code.
-func (r *running) wait(ctx context.Context) (code int32, err error) {
+// Wait waits until the container has ended by itself, and returns its exit code.
+func (r *Running) Wait(ctx context.Context) (code int32, err error) {
 	for {
 		st, err := r.pod.client.Runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: r.id})
 		if err != nil {
@@ -145,8 +159,8 @@ func (r *running) wait(ctx context.Context) (code int32, err error) {
 	}
 }
 
-// ended is an error if the container does not run.
-func (r *running) ended(ctx context.Context) error {
+// Ended is an error if the container does not run.
+func (r *Running) Ended(ctx context.Context) error {
 	st, err := r.pod.client.Runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: r.id})
 	if err != nil {
 		return err
@@ -157,14 +171,14 @@ func (r *running) ended(ctx context.Context) error {
 	return nil
 }
 
-// until calls f until it succeeds, or the container has ended.
-func (r *running) until(ctx context.Context, f func(context.Context) error) error {
+// Until calls f until it succeeds, or the container has ended.
+func (r *Running) Until(ctx context.Context, f func(context.Context) error) error {
 	for {
 		err := f(ctx)
 		if err == nil {
 			return nil
 		}
-		if ended := r.ended(ctx); ended != nil {
+		if ended := r.Ended(ctx); ended != nil {
 			return errors.Join(ended, err)
 		}
 		select {
@@ -175,18 +189,39 @@ func (r *running) until(ctx context.Context, f func(context.Context) error) erro
 	}
 }
 
-// logged says whether the container has printed a text.
-func (r *running) logged(text string) bool {
+// Logged says whether the container has printed a text.
+func (r *Running) Logged(text string) bool {
 	b, err := os.ReadFile(r.log)
 	return err == nil && strings.Contains(string(b), text)
 }
 
-// logTail are the last lines that the container printed.
-func (r *running) logTail(lines int) string {
+// LogTail are the last lines that the container printed.
+func (r *Running) LogTail(lines int) string {
 	b, err := os.ReadFile(r.log)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// Numbers are those that the container has printed after a word.
+func (r *Running) Numbers(word string) (map[int]bool, error) {
+	b, err := os.ReadFile(r.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	all := map[int]bool{}
+	for line := range strings.Lines(string(b)) {
+		_, text, ok := strings.Cut(line, " F "+word) // of a log line in CRI's format
+		if !ok || !strings.HasSuffix(text, "\n") {
+			continue
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.log, err)
+		}
+		all[n] = true
+	}
+	return all, nil
 }
