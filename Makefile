@@ -12,6 +12,7 @@ FUZZTIME ?= 10s
 BENCHFLAGS ?=
 CONFORMANCEFLAGS ?=
 VOLUMESFLAGS ?=
+POSIXFLAGS ?=
 
 .DEFAULT_GOAL := build
 
@@ -56,12 +57,14 @@ run: deps build guest ## Run the daemon with a sample pod until Ctrl-C
 	build/bin/sample
 
 .PHONY: test
-test: deps build guest lint critest ## Run all tests: units with the race detector, end to end, CRI validation two specs at once
+test: deps build guest lint critest ## Run all tests: units with the race detector, end to end, CRI validation two specs at once, servers on volumes
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 ./...
 	go -C e2e build -o ../build/bin/conformance ./cmd/conformance
 	build/bin/conformance -parallel=2
+	go -C e2e build -o ../build/bin/volumes ./cmd/volumes
+	build/bin/volumes
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
 
@@ -85,6 +88,11 @@ critest: deps ## Build the CRI validation suite, and the busybox and web servers
 volumes: deps build guest ## Run real servers with their data on shared folders, and kill their VMs: build/volumes (VOLUMESFLAGS="-only=postgres")
 	go -C e2e build -o ../build/bin/volumes ./cmd/volumes
 	build/bin/volumes $(VOLUMESFLAGS)
+
+.PHONY: posix
+posix: deps build guest ## Run suites of file system tests that others wrote, on a share and on the pod's ext4: build/posix (POSIXFLAGS="-only=libfuse")
+	go -C e2e build -o ../build/bin/posix ./cmd/posix
+	build/bin/posix $(POSIXFLAGS)
 
 .PHONY: bench
 bench: deps build guest critest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md (BENCHFLAGS="-critest=0 -pods=20", ...)

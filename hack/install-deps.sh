@@ -29,6 +29,7 @@ wanted="
 /usr/bin/make make
 /usr/bin/curl curl
 /usr/bin/bzip2 bzip2
+/usr/bin/xz xz-utils
 /bin/busybox busybox-static
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 /etc/ssl/certs/ca-certificates.crt ca-certificates

@@ -24,6 +24,8 @@ type Options struct {
 	Name, Bridge string
 	// Push fills the registry and writes the mirrors that lead to it.
 	Push func(ctx context.Context, reg *registry.Registry, certsDir string) error
+	// NoPool has no sandboxes made ahead: for suites of a few long pods.
+	NoPool bool
 }
 
 // Environment is a running daemon and what it needs.
@@ -76,7 +78,7 @@ func (e *Environment) start(ctx context.Context, o Options) (err error) {
 	}
 	e.Daemon, err = daemon.New(daemon.Options{
 		Root: filepath.Join(e.Root, "d"), State: filepath.Join(e.state, "s"), Socket: e.Socket,
-		CertsDir: certs, Network: network, LogLevel: 4,
+		CertsDir: certs, Network: network, LogLevel: 4, NoPool: o.NoPool,
 	})
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func (r *Running) IP() string { return r.pod.IP }
 
 // Exec runs a command in the container and returns its standard output.
 func (r *Running) Exec(ctx context.Context, command ...string) (string, error) {
-	resp, err := r.pod.client.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: r.id, Cmd: command, Timeout: 300})
+	resp, err := r.pod.client.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: r.id, Cmd: command, Timeout: 900})
 	if err != nil {
 		return "", fmt.Errorf("exec %s: %w", command[0], err)
 	}

@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options, tell func(Comparison)) (err error) {
 	if err != nil {
 		return err
 	}
-	env, err := environment.Start(ctx, environment.Options{Name: "pdkpos", Bridge: "pdkp", Push: all.At(host)})
+	env, err := environment.Start(ctx, environment.Options{Name: "pdkpos", Bridge: "pdkp", Push: all.At(host), NoPool: true})
 	defer func() { err = errors.Join(err, env.Close(filepath.Join(o.Out, "paddock.log"))) }()
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ func (s *postgres) dial(ctx context.Context, r *running) (*pgx.Conn, error) {
 // await waits for the server and returns a connection to it.
 func (s *postgres) await(ctx context.Context, r *running) (conn *pgx.Conn, err error) {
 	err = r.Until(ctx, func(ctx context.Context) error {
+		if !r.Logged("database system is ready to accept connections") { // each try is a process of the server's
+			return errors.New("PostgreSQL does not say that it is ready")
+		}
 		conn, err = s.dial(ctx, r)
 		return err
 	})

@@ -136,7 +136,7 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := environment.Start(ctx, environment.Options{Name: "pdkvol", Bridge: "pdkv", Push: all.At(host)})
+	env, err := environment.Start(ctx, environment.Options{Name: "pdkvol", Bridge: "pdkv", Push: all.At(host), NoPool: true})
 	defer func() { err = errors.Join(err, env.Close(filepath.Join(o.Out, "paddock.log"))) }()
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (r *runner) run(ctx context.Context, groups [][]server) []Result {
 // for want of a pod to go on in.
 func (r *runner) group(ctx context.Context, servers []server) []Result {
 	g := &group{runner: r, servers: servers, start: time.Now(), results: make([]Result, len(servers))}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	err := g.live(ctx)
 	for i := range g.results {

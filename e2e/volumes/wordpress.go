@@ -137,7 +137,7 @@ func (s *wordpress) use(ctx context.Context, r *running) error {
 }
 
 // uploadsBeforeKill are few: each is some requests, of a second under emulation.
-const uploadsBeforeKill = 4
+const uploadsBeforeKill = 3
 
 func (s *wordpress) load(ctx context.Context, r *running, enough func()) error {
 	site, err := newSite(r)
