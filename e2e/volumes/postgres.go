@@ -83,7 +83,7 @@ func (s *postgres) load(ctx context.Context, r *running, enough func()) error {
 		all.Go(func() { errs[i] = s.commit(ctx, r, enough) })
 	}
 	// It runs until the kill.
-	_, err := r.Exec(ctx, "pgbench", "-c", "2", "-T", "100", "-n")
+	_, err := r.Exec(ctx, "pgbench", "-c", "2", "-T", "600", "-n")
 	all.Wait()
 	if err == nil {
 		return errors.New("pgbench ended by itself: the pod was not killed in the middle of its load")
