@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/paddock-run/paddock/guest"
 )
@@ -32,12 +31,8 @@ const wineRelease = "trixie"
 // own dependencies, of sound, pictures and printers, are not among them.
 var winePackages = []string{"wine64", "libwine", "libc6", "libunwind8", "liblzma5", "libgcc-s1", "libz-mingw-w64"}
 
-// drawingPackages are what Wine draws letters with. It is not to have them when
-// it makes its registry: there it would begin to show a desktop.
-var drawingPackages = []string{"libfreetype6", "libpng16-16t64", "libbrotli1", "zlib1g", "libbz2-1.0"}
-
 // wineFormat changes when the same packages are to give another disk.
-const wineFormat = 1
+const wineFormat = 2
 
 // WineOptions of a build. All paths are on this machine.
 type WineOptions struct {
@@ -77,7 +72,7 @@ func BuildWine(ctx context.Context, o WineOptions) (WineManifest, error) {
 	if err := a.update(ctx); err != nil {
 		return m, err
 	}
-	if m.Packages, err = a.get(ctx, slices.Concat([]string{"download"}, winePackages, drawingPackages)); err != nil {
+	if m.Packages, err = a.get(ctx, append([]string{"download"}, winePackages...)); err != nil {
 		return m, err
 	}
 	if m.Init, err = sha256File(o.Init); err != nil {
@@ -126,17 +121,13 @@ func buildWineDisk(ctx context.Context, pkgs []Package, o WineOptions, path stri
 	if err != nil {
 		return err
 	}
-	drawing := func(p Package) bool { return slices.Contains(drawingPackages, p.Name) }
-	if err := unpack(ctx, slices.DeleteFunc(slices.Clone(pkgs), drawing), root); err != nil {
+	if err := unpack(ctx, pkgs, root); err != nil {
 		return err
 	}
 	if err := prepareWineRoot(root); err != nil {
 		return err
 	}
 	if err := makePrefix(ctx, root); err != nil {
-		return err
-	}
-	if err := unpack(ctx, slices.DeleteFunc(slices.Clone(pkgs), func(p Package) bool { return !drawing(p) }), root); err != nil {
 		return err
 	}
 	tree, err := wineTree(root, o.Init)

@@ -9,11 +9,17 @@ const (
 )
 
 // wineUnix are the parts of Wine's libraries that call Linux.
-var wineUnix = []string{"ntdll.so", "ws2_32.so", "dnsapi.so", "bcrypt.so", "crypt32.so", "secur32.so", "win32u.so", "nsiproxy.so", "mountmgr.so"}
+var wineUnix = []string{"ntdll.so", "ws2_32.so", "dnsapi.so", "bcrypt.so", "crypt32.so", "secur32.so", "win32u.so"}
 
-// wineLoads are Linux's libraries that are loaded when they are wanted: libgcc
-// when a thread ends, FreeType when something may be drawn, and without it Wine complains.
-var wineLoads = []string{"libgcc_s.so.1", "libfreetype.so.6"}
+// wineLoads are Linux's libraries that are loaded when they are wanted: libgcc when a thread ends.
+var wineLoads = []string{"libgcc_s.so.1"}
+
+// wineComplaint is what Wine prints to every process's stderr that may draw, of
+// which cmd.exe is one, where there is no FreeType. Nothing is drawn here.
+const (
+	wineComplaint = "Wine cannot find the FreeType font library."
+	complaintFile = "win32u.so"
+)
 
 // wineLibraries are Windows' libraries that programs of servers and command
 // lines use. What they import comes along.
@@ -29,7 +35,7 @@ var wineLibraries = []string{
 
 // winePrograms are Windows' programs for command lines, and those that Wine itself runs.
 var winePrograms = []string{
-	"cmd.exe", "conhost.exe", "start.exe", "services.exe", "winedevice.exe", "svchost.exe", "mountmgr.sys", "nsiproxy.sys",
+	"cmd.exe", "conhost.exe", "start.exe",
 	"attrib.exe", "chcp.com", "fc.exe", "find.exe", "findstr.exe", "hostname.exe", "icacls.exe", "ipconfig.exe", "net.exe", "netstat.exe",
 	"ping.exe", "reg.exe", "robocopy.exe", "setx.exe", "sort.exe", "subst.exe", "taskkill.exe", "tasklist.exe", "where.exe", "whoami.exe", "xcopy.exe",
 }

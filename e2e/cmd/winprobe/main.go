@@ -7,7 +7,7 @@
 //	winprobe lines          print lines that end as Windows' do
 //	winprobe exit N         end with that code
 //	winprobe sleep [child]  sleep for a long time, or have a child do so
-//	winprobe eat MiB        use memory
+//	winprobe stubborn       end for no console event
 package main
 
 import (
@@ -16,7 +16,9 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -46,8 +48,9 @@ func main() {
 		os.Exit(int(uint32(code)))
 	case "sleep":
 		sleep(len(args) > 0)
-	case "eat":
-		eat(args[0])
+	case "stubborn":
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
+		sleep(false)
 	default:
 		log.Fatalf("winprobe: cannot %s", os.Args[1])
 	}
@@ -61,18 +64,5 @@ func sleep(child bool) {
 		}
 	}
 	fmt.Println("sleeping")
-	time.Sleep(time.Hour)
-}
-
-func eat(mib string) {
-	n, err := strconv.Atoi(mib)
-	if err != nil {
-		log.Fatal(err)
-	}
-	memory := make([]byte, n<<20)
-	for i := 0; i < len(memory); i += 4096 {
-		memory[i] = 1
-	}
-	fmt.Println("ate", len(memory))
 	time.Sleep(time.Hour)
 }

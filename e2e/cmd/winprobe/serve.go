@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log"
@@ -40,7 +41,7 @@ func serve() {
 	http.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, os.WriteFile(r.FormValue("path"), []byte(r.FormValue("text")), 0o644))
 	})
-	listener, err := net.Listen("tcp", ":8080")
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("PROBE_ADDRESS"), ":8080"))
 	if err != nil {
 		log.Fatal(err)
 	}
