@@ -52,7 +52,7 @@ generate: ## Generate code from the protocol's definition
 	hack/generate.sh
 
 .PHONY: run
-run: deps build guest ## Run the daemon with a sample pod until Ctrl-C
+run: deps build guest ## Run the daemon with a sample Linux and Windows pod until Ctrl-C
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample
 

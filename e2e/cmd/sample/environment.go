@@ -121,7 +121,7 @@ func pushSample(ctx context.Context, reg *registry.Registry) error {
 	if err != nil {
 		return err
 	}
-	img, err := images.WebServer(filepath.Join(root, "e2e"))
+	img, err := images.WebServerEverywhere(filepath.Join(root, "e2e"))
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,6 @@
 // Command sample shows Paddock at work, for `make run`: it starts the daemon, a
-// registry and one pod, tells what came of them, and serves until Ctrl-C. Then
+// registry, and a Linux and a Windows pod of one image name side by side, tells what
+// came of them, and serves until Ctrl-C. Then
 // it takes everything down and checks that nothing is left.
 package main
 
@@ -14,7 +15,7 @@ import (
 	"time"
 )
 
-var once = flag.Bool("once", false, "end after the pod has run, instead of serving until Ctrl-C")
+var once = flag.Bool("once", false, "end after the pods have run, instead of serving until Ctrl-C")
 
 func main() {
 	flag.Parse()
@@ -51,11 +52,15 @@ func run(ctx context.Context) (err error) {
 	if err := e.start(ctx); err != nil {
 		return err
 	}
-	pod, err := e.runPod(ctx)
-	if err != nil {
-		return err
+	var pods []samplePod
+	for _, k := range kinds {
+		pod, err := e.runPod(ctx, k)
+		if err != nil {
+			return err
+		}
+		pods = append(pods, pod)
 	}
-	if err := e.tell(ctx, pod); err != nil {
+	if err := e.tell(ctx, pods); err != nil {
 		return err
 	}
 	if *once {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -17,35 +18,53 @@ import (
 	"github.com/paddock-run/paddock/e2e/criclient"
 )
 
+// kind is one of the kinds of pods.
+type kind struct {
+	name, handler string
+	// os is a command that tells the container's operating system; shell is one to talk to.
+	os    []string
+	shell string
+}
+
+var kinds = []kind{
+	{"Linux", "lcow", []string{"/bin/uname", "-sr"}, "/bin/sh"},
+	{"Windows", "wcow", []string{"cmd", "/c", "ver"}, "cmd"},
+}
+
 // samplePod is what was started.
 type samplePod struct {
+	kind               kind
 	sandbox, container string
 	ip                 string
 }
 
-// runPod pulls the image and starts the pod, as kubelet would.
-func (e *environment) runPod(ctx context.Context) (p samplePod, err error) {
-	logs := filepath.Join(rootDir, "logs")
+// runPod pulls the image for a kind of pod and starts one, as kubelet would.
+func (e *environment) runPod(ctx context.Context, k kind) (p samplePod, err error) {
+	p.kind = k
+	name := strings.ToLower(k.name)
+	logs := filepath.Join(rootDir, "logs", name)
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return p, err
 	}
-	if err := e.timer.step("PullImage", func() error {
-		_, err := e.client.Pull(ctx, sampleImage)
+	step := func(what string, f func() error) error { return e.timer.step(k.name+": "+what, f) }
+	image := &runtimeapi.ImageSpec{Image: sampleImage, RuntimeHandler: k.handler}
+	if err := step("PullImage", func() error {
+		_, err := e.client.Images.PullImage(ctx, &runtimeapi.PullImageRequest{Image: image})
 		return err
 	}); err != nil {
 		return p, err
 	}
-	pod := criclient.PodConfig("sample", logs)
+	pod := criclient.PodConfig("sample-"+name, logs)
 	container := criclient.ContainerConfig("web", sampleImage)
-	if err := e.timer.step("RunPodSandbox", func() error {
-		resp, err := e.client.Runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: pod, RuntimeHandler: "lcow"})
+	if err := step("RunPodSandbox", func() error {
+		resp, err := e.client.Runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: pod, RuntimeHandler: k.handler})
 		p.sandbox = resp.GetPodSandboxId()
 		return err
 	}); err != nil {
 		return p, err
 	}
 	e.ids = append(e.ids, p.sandbox)
-	if err := e.timer.step("CreateContainer", func() error {
+	if err := step("CreateContainer", func() error {
 		resp, err := e.client.Runtime.CreateContainer(ctx, &runtimeapi.CreateContainerRequest{
 			PodSandboxId: p.sandbox, Config: container, SandboxConfig: pod,
 		})
@@ -55,7 +74,7 @@ func (e *environment) runPod(ctx context.Context) (p samplePod, err error) {
 		return p, err
 	}
 	e.ids = append(e.ids, p.container)
-	if err := e.timer.step("StartContainer", func() error {
+	if err := step("StartContainer", func() error {
 		_, err := e.client.Runtime.StartContainer(ctx, &runtimeapi.StartContainerRequest{ContainerId: p.container})
 		return err
 	}); err != nil {
@@ -66,56 +85,83 @@ func (e *environment) runPod(ctx context.Context) (p samplePod, err error) {
 	return p, err
 }
 
-// tell prints what the pod is, asked of the pod itself, and how to go on.
-func (e *environment) tell(ctx context.Context, p samplePod) error {
-	var answer, podKernel string
-	var err error
-	if err := e.timer.step("first answer over the network", func() error {
-		answer, err = get(ctx, "http://"+net.JoinHostPort(p.ip, "8080"))
-		return err
-	}); err != nil {
-		return err
-	}
-	if err := e.timer.step("ExecSync uname", func() error {
-		resp, err := e.client.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{
-			ContainerId: p.container, Cmd: []string{"/bin/uname", "-r"}, Timeout: 30,
-		})
-		podKernel = strings.TrimSpace(string(resp.GetStdout()))
-		return err
-	}); err != nil {
-		return err
-	}
+// tell prints what the pods are, asked of the pods themselves, and how to go on.
+func (e *environment) tell(ctx context.Context, pods []samplePod) error {
 	hostKernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nThe host's kernel  %s\n", strings.TrimSpace(string(hostKernel)))
-	fmt.Printf("The pod's kernel   %s\n", podKernel)
-	fmt.Printf("The pod's address  %s, which answers: %s\n", p.ip, answer)
-	e.timer.print("Time per step", os.Stdout)
-	if err := e.printTimeline(ctx, p.sandbox); err != nil {
-		return err
+	lines := []string{"The host\tkernel " + strings.TrimSpace(string(hostKernel))}
+	for _, p := range pods {
+		about, err := e.describe(ctx, p)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, about...)
 	}
+	fmt.Println()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, l := range lines {
+		fmt.Fprintln(w, l)
+	}
+	w.Flush()
+	e.timer.print("Time per step", os.Stdout)
+	for _, p := range pods {
+		if err := e.printTimeline(ctx, p); err != nil {
+			return err
+		}
+	}
+	fmt.Println("\nTalk to them:")
 	r := e.crictl + " -r unix://" + socket
-	fmt.Printf(`
-Talk to it:
-  %[1]s pods
-  %[1]s logs %[2]s
-  %[1]s exec -it %[2]s /bin/sh
-  build/paddock pods
-  curl http://%[3]s:8080/
-`, r, p.container[:12], p.ip)
+	fmt.Printf("  %s pods\n  build/paddock pods\n", r)
+	for _, p := range pods {
+		fmt.Printf("  %[1]s logs %[2]s\n  %[1]s exec -it %[2]s %[3]s\n  curl http://%[4]s:8080/\n", r, p.container[:12], p.kind.shell, p.ip)
+	}
 	return nil
 }
 
+// describe asks a pod what it is.
+func (e *environment) describe(ctx context.Context, p samplePod) ([]string, error) {
+	var answer, system string
+	if err := e.timer.step(p.kind.name+": first answer over the network", func() (err error) {
+		answer, err = get(ctx, "http://"+net.JoinHostPort(p.ip, "8080"))
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if err := e.timer.step(p.kind.name+": ExecSync "+p.kind.os[0], func() error {
+		resp, err := e.client.Runtime.ExecSync(ctx, &runtimeapi.ExecSyncRequest{ContainerId: p.container, Cmd: p.kind.os, Timeout: 60})
+		system = strings.TrimSpace(string(resp.GetStdout()))
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	kernel, err := e.info(ctx, p, "kernel")
+	if err != nil {
+		return nil, err
+	}
+	pod := "The " + p.kind.name + " pod\t"
+	return []string{
+		pod + "kernel " + strings.Trim(kernel, `"`),
+		pod + "operating system, as its programs see it: " + system,
+		pod + "address " + p.ip + ", which answers: " + answer,
+	}, nil
+}
+
+// info is a value of a pod's verbose status, in JSON.
+func (e *environment) info(ctx context.Context, p samplePod, name string) (string, error) {
+	resp, err := e.client.Runtime.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: p.sandbox, Verbose: true})
+	return resp.GetInfo()[name], err
+}
+
 // printTimeline prints the daemon's own account of RunPodSandbox.
-func (e *environment) printTimeline(ctx context.Context, sandbox string) error {
-	resp, err := e.client.Runtime.PodSandboxStatus(ctx, &runtimeapi.PodSandboxStatusRequest{PodSandboxId: sandbox, Verbose: true})
+func (e *environment) printTimeline(ctx context.Context, p samplePod) error {
+	timeline, err := e.info(ctx, p, "timeline")
 	if err != nil {
 		return err
 	}
 	var told []struct{ Name, Duration string }
-	if err := json.Unmarshal([]byte(resp.GetInfo()["timeline"]), &told); err != nil {
+	if err := json.Unmarshal([]byte(timeline), &told); err != nil {
 		return fmt.Errorf("timeline of the pod: %w", err)
 	}
 	var t timer
@@ -124,7 +170,7 @@ func (e *environment) printTimeline(ctx context.Context, sandbox string) error {
 			t.add(s.Name, d)
 		}
 	}
-	t.print("Within RunPodSandbox (some run side by side)", os.Stdout)
+	t.print("Within RunPodSandbox of the "+p.kind.name+" pod (some run side by side)", os.Stdout)
 	return nil
 }
 
