@@ -217,9 +217,6 @@ func testWindowsExec(t *testing.T, c *container) {
 		!strings.Contains(string(resp.GetStderr()), "to stderr") || resp.GetExitCode() != 300 {
 		t.Errorf("cmd.exe: code %d, %q, %q", resp.GetExitCode(), out, resp.GetStderr())
 	}
-	if code := c.execWindows("winprobe", "exit", "0xC0000005").GetExitCode(); uint32(code) != 0xC0000005 {
-		t.Errorf("exit code %#x", uint32(code))
-	}
 	if err := crictlErr(t, "exec", "-s", c.id, "nosuch.exe"); !strings.Contains(err.Error(), "nosuch.exe") || !strings.Contains(err.Error(), "cannot find the file") {
 		t.Errorf("a program that is not there: %v", err)
 	}
@@ -231,10 +228,19 @@ func testWindowsExec(t *testing.T, c *container) {
 	if out, err := cmd.Output(); err != nil || string(out) != payload {
 		t.Errorf("sent %d bytes, got %d, %v", len(payload), len(out), err)
 	}
+	threads := c.pod.threads()
 	crictlErr(t, "exec", "-s", "--timeout", "20", c.id, "winprobe", "sleep", "child")
-	eventually(t, "what timed out is gone, and its child", func() bool {
-		return strings.Count(string(c.execWindows("tasklist").GetStdout()), "winprobe.exe") == 1
-	})
+	eventually(t, "what timed out is gone, and its child", func() bool { return c.pod.threads() <= threads+2 })
+}
+
+// threads is how many processes and threads the pod has.
+func (p *pod) threads() uint64 {
+	p.t.Helper()
+	resp, err := env.client.Runtime.PodSandboxStats(p.t.Context(), &runtimeapi.PodSandboxStatsRequest{PodSandboxId: p.id})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.GetStats().GetWindows().GetProcess().GetProcessCount().GetValue()
 }
 
 func testWindowsTerminal(t *testing.T, c *container) {
@@ -270,8 +276,8 @@ func testWindowsStats(t *testing.T, p *pod, c *container) {
 // testWindowsContainers runs containers that end in the ways there are.
 func testWindowsContainers(t *testing.T, p *pod) {
 	lines := p.runWindows("lines", nil, "winprobe", "lines")
-	if st := lines.wait(); st.GetExitCode() != 0 || st.GetReason() != "Completed" {
-		t.Errorf("lines: exit code %d, %s", st.GetExitCode(), st.GetReason())
+	if st := lines.wait(); uint32(st.GetExitCode()) != 0xC0000005 || st.GetReason() != "Error" {
+		t.Errorf("lines: exit code %#x, %s", uint32(st.GetExitCode()), st.GetReason())
 	}
 	lines.waitForLog("third")
 	if log := lines.log(); !strings.Contains(log, "stdout F first\r\n") || !strings.Contains(log, "stderr F third\r\n") {
@@ -283,13 +289,16 @@ func testWindowsContainers(t *testing.T, p *pod) {
 		cfg.Windows.SecurityContext = &runtimeapi.WindowsContainerSecurityContext{RunAsUsername: "ContainerUser"}
 	})
 	user.waitForLog("serving")
-	r := readWinReport(t, string(user.execWindows("winprobe", "report").GetStdout()))
+	v4, _ := p.addresses()
+	base := "http://" + net.JoinHostPort(v4, "8080")
+	r := readWinReport(t, get(t, base+"/report"))
 	if r.User != `TESTWINDOWSPOD\ContainerUser` || r.Env["USERPROFILE"] != `C:\Users\ContainerUser` {
 		t.Errorf("it runs as %s in %s", r.User, r.Env["USERPROFILE"])
 	}
-	resp := user.execWindows("cmd", "/c", `echo mine> %TEMP%\mine.txt && type %TEMP%\mine.txt & echo x> C:\Windows\x.txt`)
-	if !strings.Contains(string(resp.GetStdout()), "mine") || !strings.Contains(string(resp.GetStderr()), "Access denied") {
-		t.Errorf("its own folder and Windows': %q %q", resp.GetStdout(), resp.GetStderr())
+	for path, fails := range map[string]bool{r.Env["TEMP"] + `\mine.txt`: false, `C:\Windows\theirs.txt`: true} {
+		if got := get(t, base+"/write?text=x&path="+url.QueryEscape(path)); strings.Contains(got, "error") != fails {
+			t.Errorf("write to %s: %q", path, got)
+		}
 	}
 	crictlOut(t, "stop", "--timeout", "50", user.id)
 	user.waitForLog("stopping on interrupt")

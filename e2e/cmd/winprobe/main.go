@@ -4,8 +4,7 @@
 //	winprobe report [args]  print a report as JSON
 //	winprobe serve          serve reports until a console event ends it
 //	winprobe echo           copy stdin to stdout
-//	winprobe lines          print lines that end as Windows' do
-//	winprobe exit N         end with that code
+//	winprobe lines          print lines that end as Windows' do, and end as if by a fault
 //	winprobe sleep [child]  sleep for a long time, or have a child do so
 //	winprobe stubborn       end for no console event
 package main
@@ -17,10 +16,12 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
+
+// accessViolation is an exit code that Unix cannot have.
+const accessViolation = 0xC0000005
 
 func main() {
 	if len(os.Args) < 2 {
@@ -40,12 +41,7 @@ func main() {
 	case "lines":
 		fmt.Print("first\r\nsecond\r\n")
 		fmt.Fprint(os.Stderr, "third\r\n")
-	case "exit":
-		code, err := strconv.ParseUint(args[0], 0, 32)
-		if err != nil {
-			log.Fatal(err)
-		}
-		os.Exit(int(uint32(code)))
+		os.Exit(accessViolation)
 	case "sleep":
 		sleep(len(args) > 0)
 	case "stubborn":
