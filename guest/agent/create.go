@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 
+	"github.com/paddock-run/paddock/guest/agent/boot"
 	"github.com/paddock-run/paddock/guest/agent/cgroup"
 	"github.com/paddock-run/paddock/guest/agent/crun"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
@@ -114,6 +115,11 @@ func (a *Agent) createIn(ctx context.Context, c *container, spec *specs.Spec, re
 		return err
 	}
 	c.completeSpec(spec, req, c.namespaces(pidNamespace))
+	if r := spec.Linux.Resources; r != nil {
+		if r.HugepageLimits, err = hugepageLimits(boot.PodCgroup, r.HugepageLimits); err != nil {
+			return err
+		}
+	}
 	if err := writeJSON(filepath.Join(c.dir(), "config.json"), spec); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ func (a *Agent) UpdateContainer(ctx context.Context, req *api.UpdateContainerReq
 	if err != nil {
 		return nil, err
 	}
+	if resources.HugepageLimits, err = hugepageLimits(boot.PodCgroup, resources.HugepageLimits); err != nil {
+		return nil, fmt.Errorf("update container %q: %w", c.id, err)
+	}
 	if err := makeRoom(c.cgroup(), resources); err != nil {
 		return nil, fmt.Errorf("update container %q: %w", c.id, err)
 	}
