@@ -20,6 +20,9 @@ import (
 // undoTime bounds the tear-down after a failed set-up.
 const undoTime = 30 * time.Second
 
+// delTime bounds CNI's DEL.
+const delTime = 60 * time.Second
+
 // Network implements network.Network with CNI and taps.
 type Network struct {
 	cfg  Config
@@ -270,8 +273,12 @@ func (n *Network) Teardown(ctx context.Context, id string) error {
 	return n.cfg.forget(id)
 }
 
-// del runs CNI's DEL, which succeeds also for what was never added.
+// del runs CNI's DEL, which succeeds also for what was never added. The caller's
+// going away does not end it: a bridge plugin that is killed between deleting the
+// interface and the rules for its addresses does not find those again.
 func (n *Network) del(ctx context.Context, r *record, netns string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), delTime)
+	defer cancel()
 	list, err := libcni.ConfListFromBytes(r.Conf)
 	if err != nil {
 		return fmt.Errorf("CNI configuration of sandbox %s: %w", r.Request.SandboxID, err)

@@ -199,6 +199,26 @@ func contains(lines []string, line string) bool {
 	return false
 }
 
+// A caller that gives up does not have plugins killed in the middle of DEL.
+func TestTeardownOutlivesItsCaller(t *testing.T) {
+	h := newTestHost(t, 11)
+	n := h.open(t)
+	before := h.snapshot(t)
+	if _, err := n.Setup(t.Context(), networktest.Request("left")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Teardown(ctx, "left"); err != nil {
+		t.Error(err)
+	}
+	for _, line := range h.snapshot(t) {
+		if !contains(before, line) {
+			t.Errorf("left behind: %s", line)
+		}
+	}
+}
+
 // A failed ADD undoes itself and says which plugin of which network failed.
 func TestFailedAddLeavesNothing(t *testing.T) {
 	h := newTestHost(t, 3)
