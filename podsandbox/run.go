@@ -142,7 +142,7 @@ func (r *sandboxRun) gather(ctx context.Context) error {
 			return r.time.step("adapt VM", func() error { return r.adapt(ctx) })
 		}
 		os, _ := r.cfg.Handler.OS()
-		return b.make(ctx, vm.Config{GuestOS: os, Resources: r.s.size.vm, CgroupParent: r.cfg.CgroupParent})
+		return b.make(ctx, vm.Config{GuestOS: os, Resources: r.s.size.vm, CgroupParent: r.m.vmCgroup(ctx, &r.cfg)})
 	})
 	parts.Go(func() error {
 		return r.time.step("network", func() (err error) {
@@ -159,7 +159,7 @@ func (r *sandboxRun) gather(ctx context.Context) error {
 
 // adapt gives a VM made ahead its pod's cgroup and size.
 func (r *sandboxRun) adapt(ctx context.Context) error {
-	if err := r.s.vm.JoinCgroup(ctx, r.cfg.CgroupParent); err != nil {
+	if err := r.s.vm.JoinCgroup(ctx, r.m.vmCgroup(ctx, &r.cfg)); err != nil {
 		return err
 	}
 	if r.s.size.vm.MemoryBytes <= r.m.cfg.DefaultMemory {

@@ -1,7 +1,10 @@
 package podsandbox
 
 import (
+	"context"
 	"encoding/json"
+
+	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/podsandbox/hostcgroup"
 	"github.com/paddock-run/paddock/podsandbox/ocispec"
@@ -77,6 +80,25 @@ func limitsOf(cfg *SandboxConfig) podLimits {
 		l.period = defaultPeriod
 	}
 	return l
+}
+
+// vmCgroup is where the VM belongs on the node: into the pod's cgroup, unless that
+// is limited to what the containers may have, without what the VM needs beside
+// them. The node would end the VM there as soon as its kernel has booted.
+func (m *Manager) vmCgroup(ctx context.Context, cfg *SandboxConfig) string {
+	set, _ := hostcgroup.Read(cfg.CgroupParent)
+	return m.vmCgroupOf(ctx, cfg, set)
+}
+
+func (m *Manager) vmCgroupOf(ctx context.Context, cfg *SandboxConfig, set hostcgroup.Limits) string {
+	if set.Memory == 0 || byteLimit(cfg.Overhead.MemoryLimit) >= m.cfg.PodOverheadMemory {
+		return cfg.CgroupParent
+	}
+	above := hostcgroup.Above(cfg.CgroupParent)
+	klog.FromContext(ctx).Info("The pod has a memory limit and no overhead for its VM, which is not within the pod's cgroup on the node, therefore; "+
+		"use a RuntimeClass with an overhead", "pod", klog.KRef(cfg.Meta.Namespace, cfg.Meta.Name), "limit", set.Memory,
+		"overhead", cfg.Overhead.MemoryLimit, "needed", m.cfg.PodOverheadMemory, "cgroup", above)
+	return above
 }
 
 func (l podLimits) oci() ([]byte, error) {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/paddock-run/paddock/podsandbox/hostcgroup"
 )
 
 type pipeEnd struct {
@@ -83,6 +85,25 @@ func TestScratchDisksAreSparseCopies(t *testing.T) {
 		}
 		if info, _ := f.Stat(); info.Size() != 1<<30 {
 			t.Errorf("size %d", info.Size())
+		}
+	}
+}
+
+func TestVMCgroup(t *testing.T) {
+	m := &Manager{cfg: Config{PodOverheadMemory: 96 << 20}}
+	const pod = "/kubepods/burstable/pod1"
+	for _, c := range []struct {
+		limit, overhead int64
+		want            string
+	}{
+		{0, 0, pod},
+		{128 << 20, 0, "/kubepods/burstable"},
+		{160 << 20, 32 << 20, "/kubepods/burstable"},
+		{288 << 20, 160 << 20, pod},
+	} {
+		cfg := SandboxConfig{CgroupParent: pod, Overhead: Resources{MemoryLimit: c.overhead}}
+		if got := m.vmCgroupOf(t.Context(), &cfg, hostcgroup.Limits{Memory: c.limit}); got != c.want {
+			t.Errorf("limit %d, overhead %d: %q, want %q", c.limit, c.overhead, got, c.want)
 		}
 	}
 }

@@ -12,21 +12,21 @@ const mountPoint = "/sys/fs/cgroup"
 // Dirs are the directories of a pod's cgroup, as CRI names it, in every
 // hierarchy that accounts for a VM. They need not exist. None if parent is "".
 func Dirs(parent string) []string {
-	below := path(parent)
-	if below == "" {
+	dir := below(parent)
+	if dir == "" {
 		return nil
 	}
 	var dirs []string
 	for _, root := range hierarchies() {
-		dirs = append(dirs, filepath.Join(root, below))
+		dirs = append(dirs, filepath.Join(root, dir))
 	}
 	return dirs
 }
 
-// path turns CRI's cgroup parent into a path below a hierarchy: a path
+// below turns CRI's cgroup parent into a path below a hierarchy: a path
 // (cgroupfs driver) or a slice's name (systemd driver: a-b.slice lies in a.slice).
 // "" if there is none that can be used.
-func path(parent string) string {
+func below(parent string) string {
 	if parent == "" {
 		return ""
 	}

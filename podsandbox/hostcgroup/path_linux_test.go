@@ -2,7 +2,7 @@ package hostcgroup
 
 import "testing"
 
-func TestPath(t *testing.T) {
+func TestBelow(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                              "",
 		"/kubepods/burstable/pod1":      "kubepods/burstable/pod1",
@@ -10,7 +10,24 @@ func TestPath(t *testing.T) {
 		"../../etc":                     "etc",
 		"/a.slice":                      "a.slice",
 	} {
-		if got := path(in); got != want {
+		if got := below(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestAbove(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                              "",
+		"/kubepods/burstable/pod1":      "/kubepods/burstable",
+		"/kubepods/pod1":                "/kubepods",
+		"kubepods-burstable-pod1.slice": "kubepods-burstable.slice",
+		"kubepods-pod1.slice":           "kubepods.slice",
+		"pod1.slice":                    "",
+		"pod1":                          "",
+		"/":                             "",
+	} {
+		if got := Above(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
