@@ -33,11 +33,13 @@ func newInstall() *cobra.Command {
 			}
 			source := install.Source{Program: exe, GuestDir: defaults.ResolveGuestDir(), Config: config.Default}
 			if check {
-				return install.Check(root, source)
-			}
-			changed, err := install.Install(root, source)
-			if len(changed) > 0 {
-				fmt.Fprintf(cmd.OutOrStdout(), "installed:\n  /%s\n", strings.Join(changed, "\n  /"))
+				err = install.Check(root, source)
+			} else {
+				var changed []string
+				changed, err = install.Install(root, source)
+				if len(changed) > 0 {
+					fmt.Fprintf(cmd.OutOrStdout(), "installed:\n  /%s\n", strings.Join(changed, "\n  /"))
+				}
 			}
 			if err != nil {
 				return err
