@@ -11,6 +11,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/network/cni"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
@@ -60,7 +61,7 @@ func (n *Network) setupHost(ctx context.Context, req network.Request, tapped boo
 	if err := n.applyHost(ctx, ""); err != nil {
 		return nil, err
 	}
-	att, err := attach(netns, []string{ifName}, network.DNS{}, tapped)
+	att, err := attach(netns, []string{cni.IfName}, network.DNS{}, tapped)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/paddock-run/paddock/network/cni"
 )
 
 // All functions here run in the node's network namespace, but where they say otherwise.
@@ -27,7 +29,7 @@ func makeHostLink(netns string, l hostLink) error {
 	defer ns.Close()
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU = l.Name, uplinkMTU()
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: ifName, PeerNamespace: netlink.NsFd(ns.Fd())}
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: cni.IfName, PeerNamespace: netlink.NsFd(ns.Fd())}
 	if err := netlink.LinkAdd(veth); err != nil {
 		return fmt.Errorf("make link %s: %w", l.Name, err)
 	}
@@ -45,10 +47,10 @@ func makeHostLink(netns string, l hostLink) error {
 		return err
 	}
 	return inNetNS(netns, func() error {
-		if err := upWith(ifName, l.Guest4, l.Guest6); err != nil {
+		if err := upWith(cni.IfName, l.Guest4, l.Guest6); err != nil {
 			return err
 		}
-		return defaultRoutes(ifName, l.Node4.Addr(), l.Node6.Addr())
+		return defaultRoutes(cni.IfName, l.Node4.Addr(), l.Node6.Addr())
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/network/cni"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
 
@@ -60,11 +61,11 @@ func (n *Network) Close() error {
 
 // Status implements network.Network.
 func (n *Network) Status() error {
-	list, err := loadConf(n.cfg.ConfDir)
+	list, err := cni.LoadConf(n.cfg.ConfDir)
 	if err != nil {
 		return err
 	}
-	for _, name := range pluginsOf(list) {
+	for _, name := range cni.PluginsOf(list) {
 		if !n.hasPlugin(name) {
 			return fmt.Errorf("%w: network %q needs the CNI plugin %q, which is not in %v; install it or set cni.binDirs",
 				network.ErrNotReady, list.Name, name, n.cfg.BinDirs)
@@ -132,7 +133,7 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 }
 
 func (n *Network) setup(ctx context.Context, req network.Request, tapped bool) (*network.Attachment, error) {
-	list, err := loadConf(n.cfg.ConfDir)
+	list, err := cni.LoadConf(n.cfg.ConfDir)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +147,7 @@ func (n *Network) setup(ctx context.Context, req network.Request, tapped bool) (
 			return nil, err
 		}
 	}
-	result, err := n.cni.AddNetworkList(ctx, list, runtimeConf(req, netns))
+	result, err := n.cni.AddNetworkList(ctx, list, cni.RuntimeConf(req, netns))
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q, ADD for pod %s/%s: %w", list.Name, req.PodNamespace, req.PodName, err)
 	}
@@ -154,7 +155,7 @@ func (n *Network) setup(ctx context.Context, req network.Request, tapped bool) (
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q: result: %w", list.Name, err)
 	}
-	att, err := attach(netns, podInterfaces(res, netns), dnsOf(res), tapped)
+	att, err := attach(netns, podInterfaces(res, netns), cni.DNSOf(res), tapped)
 	if err != nil {
 		return nil, fmt.Errorf("CNI network %q: %w", list.Name, err)
 	}
@@ -169,14 +170,6 @@ func (n *Network) setUp(r *record, att *network.Attachment) error {
 		closeTaps(att)
 	}
 	return err
-}
-
-func dnsOf(res *cnitypes.Result) network.DNS {
-	dns := network.DNS{Servers: res.DNS.Nameservers, Searches: res.DNS.Search, Options: res.DNS.Options}
-	if d := res.DNS.Domain; d != "" {
-		dns.Searches = append([]string{d}, dns.Searches...)
-	}
-	return dns
 }
 
 // attach puts a tap beside each of the namespace's interfaces named; the first
@@ -213,9 +206,9 @@ func attach(netns string, names []string, dns network.DNS, tapped bool) (*networ
 
 // podInterfaces names the interfaces inside the namespace, eth0 first.
 func podInterfaces(res *cnitypes.Result, netns string) []string {
-	names := []string{ifName}
+	names := []string{cni.IfName}
 	for _, i := range res.Interfaces {
-		if i.Sandbox == netns && i.Name != ifName && i.Name != "lo" {
+		if i.Sandbox == netns && i.Name != cni.IfName && i.Name != "lo" {
 			names = append(names, i.Name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/network/cni"
 	"github.com/paddock-run/paddock/network/networktest"
 )
 
@@ -154,7 +155,7 @@ func TestConformance(t *testing.T) {
 func TestTeardownOfHalfMade(t *testing.T) {
 	h := newTestHost(t, 2)
 	n := h.open(t)
-	list, err := loadConf(h.cfg.ConfDir)
+	list, err := cni.LoadConf(h.cfg.ConfDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestTeardownOfHalfMade(t *testing.T) {
 		func() error { return h.cfg.save(&record{Request: req, Conf: list.Bytes}) },
 		func() error { return makeNetNS(netns) },
 		func() error {
-			_, err := n.cni.AddNetworkList(t.Context(), list, runtimeConf(req, netns))
+			_, err := n.cni.AddNetworkList(t.Context(), list, cni.RuntimeConf(req, netns))
 			return err
 		},
 	}
@@ -266,11 +267,11 @@ func TestNotReadyNamesTheFix(t *testing.T) {
 }
 
 func TestDefaultConflistIsValid(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "d.conflist")
-	if err := os.WriteFile(file, DefaultConflist(), 0o600); err != nil {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "d.conflist"), DefaultConflist(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := loadFile(file); err != nil || list.Name != "paddock" {
+	if list, err := cni.LoadConf(dir); err != nil || list.Name != "paddock" {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/paddock-run/paddock/network"
+	"github.com/paddock-run/paddock/network/cni"
 )
 
 // recoverRecord makes up for a damaged record from libcni's cache. Where that
@@ -26,7 +27,7 @@ func (n *Network) recoverRecord(id string) (*record, error) {
 		r.cached = &libcni.RuntimeConf{ContainerID: id, IfName: c.IfName, Args: c.CniArgs, CapabilityArgs: c.CapabilityArgs}
 		return r, nil
 	}
-	list, err := loadConf(n.cfg.ConfDir)
+	list, err := cni.LoadConf(n.cfg.ConfDir)
 	if err != nil {
 		return nil, nil // the namespace is removed all the same
 	}
@@ -37,7 +38,7 @@ func (n *Network) recoverRecord(id string) (*record, error) {
 // runtimeConf is what DEL is told: the same as ADD was.
 func (r *record) runtimeConf(netns string) *libcni.RuntimeConf {
 	if r.cached == nil {
-		return runtimeConf(r.Request, netns)
+		return cni.RuntimeConf(r.Request, netns)
 	}
 	rt := *r.cached
 	rt.NetNS = netns

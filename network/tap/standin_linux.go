@@ -6,6 +6,8 @@ import (
 	"github.com/containernetworking/cni/libcni"
 	cnitypes "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/vishvananda/netlink"
+
+	"github.com/paddock-run/paddock/network/cni"
 )
 
 // standIn makes a network namespace in the place of one that is gone, whose eth0
@@ -25,14 +27,14 @@ func (n *Network) standIn(list *libcni.NetworkConfigList, rt *libcni.RuntimeConf
 		return err
 	}
 	return inNetNS(rt.NetNS, func() error {
-		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: ifName}, PeerName: "standin"}
+		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: cni.IfName}, PeerName: "standin"}
 		if err := netlink.LinkAdd(link); err != nil {
-			return fmt.Errorf("make %s: %w", ifName, err)
+			return fmt.Errorf("make %s: %w", cni.IfName, err)
 		}
 		for _, ip := range result.IPs {
 			address := ip.Address
 			if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &address}); err != nil {
-				return fmt.Errorf("give %s the address %s: %w", ifName, address.String(), err)
+				return fmt.Errorf("give %s the address %s: %w", cni.IfName, address.String(), err)
 			}
 		}
 		return nil

@@ -1,24 +1,22 @@
-package tap
+package cni
 
 import (
-	"fmt"
-	"net"
-
 	"github.com/containernetworking/cni/libcni"
+	cnitypes "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/paddock-run/paddock/network"
 )
 
-// ifName is the pod's first interface, as Kubernetes expects it.
-const ifName = "eth0"
+// IfName is the pod's first interface, as Kubernetes expects it.
+const IfName = "eth0"
 
-// runtimeConf is what CNI plugins are told of a sandbox. Capability and argument
+// RuntimeConf is what CNI plugins are told of a sandbox. Capability and argument
 // names are those that containerd uses.
-func runtimeConf(req network.Request, netns string) *libcni.RuntimeConf {
+func RuntimeConf(req network.Request, netns string) *libcni.RuntimeConf {
 	rt := &libcni.RuntimeConf{
 		ContainerID: req.SandboxID,
 		NetNS:       netns,
-		IfName:      ifName,
+		IfName:      IfName,
 		Args: [][2]string{
 			{"IgnoreUnknown", "1"},
 			{"K8S_POD_NAMESPACE", req.PodNamespace},
@@ -101,10 +99,11 @@ func bandwidth(req network.Request) map[string]uint64 {
 	return out
 }
 
-// validMAC refuses what a guest's NIC could not have.
-func validMAC(mac net.HardwareAddr) error {
-	if len(mac) != 6 || mac[0]&1 != 0 {
-		return fmt.Errorf("hardware address %q is not a unicast Ethernet address", mac)
+// DNSOf is the resolver configuration of a result; empty if it gave none.
+func DNSOf(res *cnitypes.Result) network.DNS {
+	dns := network.DNS{Servers: res.DNS.Nameservers, Searches: res.DNS.Search, Options: res.DNS.Options}
+	if d := res.DNS.Domain; d != "" {
+		dns.Searches = append([]string{d}, dns.Searches...)
 	}
-	return nil
+	return dns
 }

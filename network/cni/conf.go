@@ -1,4 +1,4 @@
-package tap
+package cni
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"github.com/paddock-run/paddock/network"
 )
 
-// loadConf returns the first valid configuration of the folder by name, as
+// LoadConf returns the first valid configuration of the folder by name, as
 // containerd and CRI-O choose it.
-func loadConf(dir string) (*libcni.NetworkConfigList, error) {
+func LoadConf(dir string) (*libcni.NetworkConfigList, error) {
 	files, err := libcni.ConfFiles(dir, []string{".conf", ".conflist", ".json"})
 	if err != nil {
 		return nil, fmt.Errorf("%w: read CNI configurations in %s: %w", network.ErrNotReady, dir, err)
@@ -53,8 +53,8 @@ func loadFile(file string) (*libcni.NetworkConfigList, error) {
 	return list, nil
 }
 
-// pluginsOf names every plugin that a configuration runs, those for addresses included.
-func pluginsOf(list *libcni.NetworkConfigList) []string {
+// PluginsOf names every plugin that a configuration runs, those for addresses included.
+func PluginsOf(list *libcni.NetworkConfigList) []string {
 	var names []string
 	for _, p := range list.Plugins {
 		names = append(names, p.Network.Type)

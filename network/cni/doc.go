@@ -1,0 +1,3 @@
+// Package cni is what the networks of all hosts do with CNI alike: choosing a
+// configuration and telling plugins about a sandbox.
+package cni
