@@ -68,8 +68,19 @@ test: deps build guest lint critest ## Run all tests: units with the race detect
 	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/volumes ./cmd/volumes
 	build/bin/volumes
+	$(MAKE) test-windows
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
+
+.PHONY: wine
+wine: deps ## Make the Wine that tests of Windows builds run under: .cache/wine (190 MB to fetch)
+	hack/wine.sh .cache/wine
+
+.PHONY: test-windows
+test-windows: deps guest wine ## Test the Windows build under Wine: units, and the daemon against stand-ins for Hyper-V
+	hack/test-windows.sh
+	go -C e2e/windows vet ./...
+	go -C e2e/windows test -timeout 20m -count=1 ./...
 
 .PHONY: e2e
 e2e: deps build guest ## Run the end-to-end tests only

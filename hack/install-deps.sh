@@ -28,6 +28,7 @@ wanted="
 /usr/bin/git git
 /usr/bin/make make
 /usr/bin/curl curl
+/usr/bin/qemu-img qemu-utils
 /usr/bin/bzip2 bzip2
 /usr/bin/xz xz-utils
 /bin/busybox busybox-static

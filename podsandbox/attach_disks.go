@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
@@ -74,7 +73,7 @@ func (s *sandbox) acquireDisk(ctx context.Context, disk vm.Disk, prepare func(co
 		// An earlier process attached it and ended before it could note where:
 		// under another name it can be attached once more.
 		alias := filepath.Join(s.dir, "disk-"+newID()[:16])
-		if err := os.Symlink(disk.Path, alias); err != nil {
+		if err := nameAgain(disk.Path, alias); err != nil {
 			return addr, err
 		}
 		disk.Path = alias

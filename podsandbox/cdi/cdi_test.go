@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -23,6 +24,9 @@ func writeSpec(t *testing.T, dir, file, common, device string) {
 }
 
 func TestEdits(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("devices of CDI are those of Linux hosts")
+	}
 	host := t.TempDir()
 	null := filepath.Join(host, "null")
 	if err := os.Symlink("/dev/null", null); err != nil {
