@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package main
 
@@ -11,6 +11,6 @@ import (
 
 func hostChecks(*config.Config) []doctor.Check {
 	return []doctor.Check{{Name: "hypervisor", Run: func(context.Context) doctor.Result {
-		return doctor.Result{Level: doctor.Fail, Detail: "the Host Compute Service is not supported yet", Fix: "run Paddock on a Linux host"}
+		return doctor.Result{Level: doctor.Fail, Detail: "this host has no hypervisor that Paddock knows", Fix: "run Paddock on a Linux or Windows host"}
 	}}}
 }

@@ -2,13 +2,160 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/windows"
+	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/config"
+	"github.com/paddock-run/paddock/cri"
+	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/imageservice"
+	"github.com/paddock-run/paddock/network/hns"
+	"github.com/paddock-run/paddock/podsandbox"
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv"
 )
 
-func serve(context.Context, *config.Config) error {
-	return errors.New("serving needs a Linux host in this build: utility VMs of the Host Compute Service are not available yet")
+// runHelperProcess: the daemon has no helpers on this host.
+func runHelperProcess([]string) {}
+
+// serve runs the daemon on a Windows host until ctx ends.
+func serve(ctx context.Context, cfg *config.Config) error {
+	d := new(daemon)
+	defer d.close(ctx)
+	unlock, err := lockState(cfg)
+	if err != nil {
+		return err
+	}
+	d.onClose(unlock)
+	server, err := d.assemble(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	klog.FromContext(ctx).Info("Serving CRI", "socket", cfg.Socket, "version", version)
+	return server.Serve(ctx, listener)
 }
 
-func runHelperProcess([]string) {}
+// assemble makes the parts, lowest first.
+func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server, error) {
+	dir := cfg.ResolveGuestDir()
+	vms, err := hyperv.New(ctx, hyperv.Config{
+		Kernel: filepath.Join(dir, "vmlinux"), Initrd: filepath.Join(dir, "initrd.img"),
+		StateDir: filepath.Join(cfg.State, "vm"), DefaultMemory: uint64(cfg.VM.Memory.Value()),
+		EndpointMAC: func(_ context.Context, id string) (net.HardwareAddr, error) { return hns.EndpointMAC(id) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("utility VMs: %w", err)
+	}
+	d.onClose(vms.Close)
+	pods, err := hns.New(hns.Config{ConfDir: cfg.CNI.ConfDir, BinDirs: cfg.CNI.BinDirs, StateDir: filepath.Join(cfg.State, "net")})
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(pods.Close)
+	images, err := imageservice.New(ctx, imageservice.Config{
+		Root:                   filepath.Join(cfg.Root, "images"),
+		CertsDir:               cfg.Registry.CertsDir,
+		UserAgent:              "paddock/" + version,
+		MaxConcurrentDownloads: cfg.Registry.MaxConcurrentDownloads,
+		MaxLayerBytes:          cfg.Images.MaxLayerSize.Value(),
+		PinnedImages:           cfg.Images.Pinned,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("image service: %w", err)
+	}
+	d.onClose(images.Close)
+	manager, err := podsandbox.New(ctx, podsandbox.Config{
+		Root:              cfg.Root,
+		StateDir:          cfg.State,
+		HostVersion:       version,
+		DefaultMemory:     uint64(cfg.VM.Memory.Value()),
+		PodOverheadMemory: uint64(cfg.VM.Overhead.Value()),
+		ScratchSize:       uint64(cfg.VM.Scratch.Value()),
+		Pool:              podsandbox.PoolConfig{Min: cfg.VM.Pool.Min, Max: cfg.VM.Pool.Max, MemoryBytes: uint64(cfg.VM.Pool.Memory.Value())},
+	}, podsandbox.Deps{
+		VMs: vms, Network: pods, Images: images, Shares: noShares{},
+		Scratch: podsandbox.NewVHDXScratch(filepath.Join(dir, "scratch.ext4.gz"), uint64(cfg.VM.Scratch.Value())),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pod sandboxes: %w", err)
+	}
+	d.onClose(manager.Close)
+	criCfg := criConfig(cfg)
+	info := vms.Info()
+	criCfg.Backend = map[string]string{
+		"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
+	}
+	server, err := cri.New(criCfg, manager, images)
+	if err != nil {
+		return nil, err
+	}
+	d.onClose(server.Close)
+	return server, nil
+}
+
+// criConfig is what the CRI servers are told about a Windows host.
+func criConfig(cfg *config.Config) cri.Config {
+	return cri.Config{
+		Version:        version,
+		Handlers:       []guest.Handler{guest.LCOW},
+		DefaultHandler: cfg.DefaultHandler,
+		MountOptions:   true,
+		StreamAddr:     cfg.Streaming.Address,
+		HostOS:         guest.Windows,
+	}
+}
+
+// lockState keeps a second daemon from the same state: the file cannot be opened
+// twice, and opens again when the process that has it ends.
+func lockState(cfg *config.Config) (func() error, error) {
+	for _, dir := range []string{cfg.Root, cfg.State} {
+		if err := makePrivate(dir); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(cfg.State, "lock")
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return nil, err
+	}
+	h, err := windows.CreateFile(name, windows.GENERIC_WRITE, 0, nil, windows.OPEN_ALWAYS, windows.FILE_ATTRIBUTE_NORMAL, 0)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w; is another paddock serving with the same state folder?", path, err)
+	}
+	return os.NewFile(uintptr(h), path).Close, nil
+}
+
+// privateFolder gives SYSTEM and Administrators all rights to a folder and what
+// is in it, and nobody else any: %ProgramData% lets every user make files. Virtual
+// machines are given access to single files (and pass folders by their privilege).
+const privateFolder = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	sd, err := windows.SecurityDescriptorFromString(privateFolder)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		return err
+	}
+	acl, _, err := sd.DACL()
+	if err != nil {
+		return err
+	}
+	err = windows.SetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, acl, nil)
+	if err != nil {
+		return fmt.Errorf("set who may open %s: %w", dir, err)
+	}
+	return nil
+}

@@ -225,7 +225,7 @@ func (m *machine) unplug(id string) error {
 }
 
 // formats are QEMU's drivers of disk files, by the names that Hyper-V demands.
-var formats = map[string]string{".vhd": "vpc", ".vhdx": "vhdx"}
+var formats = map[string]string{".vhd": "raw", ".vhdx": "vhdx"}
 
 func (m *machine) plugDisk(controller, lun int, file string, readOnly bool) error {
 	id := fmt.Sprintf("disk-%d-%d", controller, lun)
@@ -233,6 +233,13 @@ func (m *machine) plugDisk(controller, lun int, file string, readOnly bool) erro
 	node := arguments{
 		"driver": format, "node-name": id, "read-only": readOnly,
 		"file": arguments{"driver": "file", "filename": file, "read-only": readOnly, "locking": "off"},
+	}
+	if format == "raw" {
+		size, err := fixedVHD(file)
+		if err != nil {
+			return err
+		}
+		node["size"] = size
 	}
 	if err := m.do("blockdev-add", node, nil); err != nil {
 		return err

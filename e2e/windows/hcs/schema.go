@@ -26,16 +26,19 @@ type Schema struct {
 	structs map[string]*ast.StructType
 	enums   map[string][]string // a named string's constants
 	strings map[string]bool     // named types that are strings
-	numbers map[string]string   // named types that are numbers
+	numbers map[string]string   // named types that are other ones: numbers, structs by a second name
 }
 
 // LoadSchema reads the schema of the hcsshim version in this module's go.mod.
-func LoadSchema() (*Schema, error) {
+func LoadSchema() (*Schema, error) { return loadSchema("internal/hcs/schema2") }
+
+// loadSchema reads the types of one of hcsshim's packages.
+func loadSchema(pkg string) (*Schema, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/Microsoft/hcsshim").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find hcsshim's sources: %w", err)
 	}
-	dir := filepath.Join(strings.TrimSpace(string(out)), "internal", "hcs", "schema2")
+	dir := filepath.Join(strings.TrimSpace(string(out)), filepath.FromSlash(pkg))
 	s := &Schema{structs: map[string]*ast.StructType{}, enums: map[string][]string{}, strings: map[string]bool{}, numbers: map[string]string{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -155,8 +158,8 @@ func (s *Schema) named(at, name string, v any) error {
 	if t, ok := s.structs[name]; ok {
 		return s.object(at, t, v)
 	}
-	if kind, ok := s.numbers[name]; ok {
-		name = kind
+	if other, ok := s.numbers[name]; ok {
+		return s.named(at, other, v)
 	}
 	switch {
 	case s.strings[name]:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -31,6 +32,7 @@ type Server struct {
 	handlers   map[string]handler // of other services, such as the network's
 	// Endpoints finds endpoints of the network's service; nil: there is none.
 	Endpoints     Endpoints
+	networks      *hcn              // nil: there is none
 	testEndpoints map[string]string // hardware addresses of endpoints on no network
 }
 
@@ -104,12 +106,21 @@ func (s *Server) Left() []string {
 	defer s.mu.Unlock()
 	var left []string
 	for id, sys := range s.systems {
-		left = append(left, "system "+id+" "+sys.state)
+		line := "system " + id + " " + sys.state
+		for n, h := range s.handles {
+			if h.system == sys {
+				line += fmt.Sprintf(", held by %s as %d", h.session, n)
+			}
+		}
+		left = append(left, line)
 	}
 	for file, ids := range s.grants {
 		for id := range ids {
 			left = append(left, "access of "+id+" to "+file)
 		}
+	}
+	if s.networks != nil {
+		left = append(left, s.networks.left()...)
 	}
 	return left
 }

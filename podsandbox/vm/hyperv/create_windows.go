@@ -151,6 +151,5 @@ func (v *VM) discard() error {
 	if err := v.Terminate(ctx); err != nil && !errors.Is(err, vm.ErrExited) {
 		return err
 	}
-	v.Close() // a handle held open keeps the system's name
 	return v.Release()
 }

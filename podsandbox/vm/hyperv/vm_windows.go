@@ -205,6 +205,7 @@ func (v *VM) Release() error {
 	if v.ExitReason().Kind == 0 {
 		return fmt.Errorf("release VM %s: it is running: %w", v.state.ID, vm.ErrInvalid)
 	}
+	v.Close() // a system that somebody holds open keeps its name
 	v.devices.Lock()
 	defer v.devices.Unlock()
 	// Another VM may have taken the id since the first Release.

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/windows"
+
+	"github.com/paddock-run/paddock/config"
+	"github.com/paddock-run/paddock/doctor"
+	"github.com/paddock-run/paddock/network/hns"
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/computecore"
+)
+
+// leastBuild is the first build of Windows whose service enters a Linux kernel directly.
+const leastBuild = 18286
+
+// hostChecks are the checks of a Windows host.
+func hostChecks(cfg *config.Config) []doctor.Check {
+	return []doctor.Check{
+		{Name: "windows build", Run: func(context.Context) doctor.Result { return windowsBuild() }},
+		{Name: "privileges", Run: func(context.Context) doctor.Result { return administrator() }},
+		{Name: "hypervisor", Run: func(ctx context.Context) doctor.Result { return computeService(ctx) }},
+		{Name: "guest image", Run: func(context.Context) doctor.Result { return guestImage(cfg.ResolveGuestDir()) }},
+		{Name: "pod network", Run: func(context.Context) doctor.Result { return podNetwork(cfg) }},
+		{Name: "file shares", Run: func(context.Context) doctor.Result {
+			return doctor.Result{Level: doctor.Note, Detail: "not available on Windows hosts yet: containers that mount paths of the node are refused"}
+		}},
+		{Name: "windows pods", Run: func(context.Context) doctor.Result {
+			return doctor.Result{Level: doctor.Note, Detail: "not available on this host yet"}
+		}},
+	}
+}
+
+func windowsBuild() doctor.Result {
+	build := windows.RtlGetVersion().BuildNumber
+	if build < leastBuild {
+		return doctor.Result{Level: doctor.Fail, Detail: fmt.Sprint(build), Fix: "use Windows Server 2022, or Windows 10 1903, or newer"}
+	}
+	return doctor.Result{Detail: fmt.Sprint(build)}
+}
+
+func administrator() doctor.Result {
+	if !windows.GetCurrentProcessToken().IsElevated() {
+		return doctor.Result{Level: doctor.Fail, Detail: "this process is not elevated", Fix: "run paddock as an administrator, or as the service"}
+	}
+	return doctor.Result{Detail: "elevated"}
+}
+
+func computeService(ctx context.Context) doctor.Result {
+	err := computecore.Available()
+	if err == nil {
+		_, err = computecore.List(ctx, "paddock")
+	}
+	if err != nil {
+		return doctor.Result{Level: doctor.Fail, Detail: err.Error(), Fix: "enable Hyper-V (and nested virtualization in a virtual machine), and start the service vmcompute"}
+	}
+	return doctor.Result{Detail: "the Host Compute Service answers"}
+}
+
+func guestImage(dir string) doctor.Result {
+	for _, file := range []string{"vmlinux", "initrd.img", "scratch.ext4.gz"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			return doctor.Result{Level: doctor.Fail, Detail: err.Error(), Fix: "copy build/guest from a Linux build (make guest), or set guestDir"}
+		}
+	}
+	return doctor.Result{Detail: dir}
+}
+
+func podNetwork(cfg *config.Config) doctor.Result {
+	net, err := hns.New(hns.Config{ConfDir: cfg.CNI.ConfDir, BinDirs: cfg.CNI.BinDirs, StateDir: filepath.Join(cfg.State, "net")})
+	if err == nil {
+		err = errors.Join(net.Status(), net.Close())
+	}
+	if err != nil {
+		return doctor.Result{Level: doctor.Fail, Detail: err.Error(), Fix: "install a CNI network for Windows, such as win-bridge, win-overlay or azure-cni"}
+	}
+	return doctor.Result{Detail: cfg.CNI.ConfDir}
+}
