@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -106,17 +107,9 @@ func (n *node) build() {
 	if err := wine.Build(filepath.Join(n.bin, "paddock.exe"), "./cmd/paddock", false); err != nil {
 		n.t.Fatal(err)
 	}
-	for _, tool := range []struct{ dir, out, pkg string }{
-		{filepath.Join(wine.Repo, "e2e"), "crictl.exe", "sigs.k8s.io/cri-tools/cmd/crictl"},
-		{".", "cni/win-bridge.exe", "github.com/containernetworking/plugins/plugins/main/windows/win-bridge"},
-		{".", "cni/host-local.exe", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
-	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(n.bin, tool.out), tool.pkg)
-		cmd.Dir = tool.dir
-		cmd.Env = append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			n.t.Fatalf("build %s: %v: %s", tool.out, err, out)
-		}
+	crictl := buildTool(filepath.Join(wine.Repo, "e2e"), filepath.Join(n.bin, "crictl.exe"), "sigs.k8s.io/cri-tools/cmd/crictl")
+	if err := errors.Join(crictl, buildPlugins(filepath.Join(n.bin, "cni"))); err != nil {
+		n.t.Fatal(err)
 	}
 }
 

@@ -6,7 +6,7 @@
 // adds it to the namespace; the VM is given a network adapter on each endpoint, and
 // the agent configures the guest's interfaces as the endpoints say.
 //
-//	(no record) ──Setup──▶ record ──▶ namespace, noted ──CNI ADD──▶ endpoints ──▶ Attachment, noted
+//	(no record, or prepared) ──Setup──▶ record ──▶ namespace, noted ──CNI ADD──▶ endpoints ──▶ Attachment, noted
 //	     ▲                                                                              │
 //	     └──────── record removed ◀── namespace deleted ◀── CNI DEL ◀──Teardown─────────┘
 //

@@ -66,7 +66,19 @@ func (n *Network) hasPlugin(name string) bool {
 }
 
 // Prepare implements network.Network: nothing can be made before the plugins have run.
-func (n *Network) Prepare(_ context.Context, id string) (vm.Endpoint, error) { return nil, checkID(id) }
+func (n *Network) Prepare(_ context.Context, id string) (vm.Endpoint, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	r, err := n.cfg.load(id)
+	if err == nil && r != nil {
+		err = vm.ErrExists
+	}
+	if err != nil {
+		return nil, fmt.Errorf("network of sandbox %s: %w", id, err)
+	}
+	return nil, n.cfg.save(&record{Request: network.Request{SandboxID: id}, Prepared: true})
+}
 
 // List implements network.Network.
 func (n *Network) List(context.Context) ([]string, error) { return n.cfg.list() }
@@ -92,7 +104,8 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 		return nil, err
 	}
 	if req.Host {
-		return nil, fmt.Errorf("%w: a pod's virtual machine cannot join the network of a Windows node; publish its ports with hostPort instead", network.ErrNoHostMode)
+		err := fmt.Errorf("%w: a pod's virtual machine cannot join the network of a Windows node; publish its ports with hostPort instead", network.ErrNoHostMode)
+		return nil, errors.Join(err, n.Teardown(ctx, req.SandboxID))
 	}
 	r, err := n.cfg.load(req.SandboxID)
 	if err != nil {
@@ -101,7 +114,7 @@ func (n *Network) Setup(ctx context.Context, req network.Request) (*network.Atta
 	if r != nil && r.Attachment != nil {
 		return withEndpoints(r), nil
 	}
-	if r != nil { // half-made by a process that died
+	if r != nil && !r.Prepared { // half-made by a process that died
 		if err := n.Teardown(ctx, req.SandboxID); err != nil {
 			return nil, err
 		}

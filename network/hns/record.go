@@ -27,6 +27,8 @@ type Config struct {
 // record is what StateDir keeps of a sandbox, from before its set-up until after its tear-down.
 type record struct {
 	Request network.Request
+	// Prepared: the sandbox is expected, and has nothing yet.
+	Prepared bool
 	// Namespace is the GUID of its HCN namespace; "" until it has been made.
 	Namespace string
 	// Conf is the CNI configuration list in use; DEL gets the one that ADD got.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,6 +21,8 @@ type Env struct {
 	// Snapshot lists everything on the host that a Network could leave behind, each as a line.
 	// nil: nothing to look at.
 	Snapshot func(t *testing.T) []string
+	// NoHostMode: sandboxes cannot be on the node's network.
+	NoHostMode bool
 }
 
 // Request is a plain request for a sandbox.
@@ -29,7 +32,7 @@ func Request(id string) network.Request {
 
 // Run checks that an implementation keeps network.Network's contract.
 func Run(t *testing.T, env Env) {
-	for name, test := range map[string]func(*testing.T, network.Network, Env){
+	tests := map[string]func(*testing.T, network.Network, Env){
 		"SetupGivesAnAddress": testSetup,
 		"SetupTwice":          testSetupTwice,
 		"AfterRestart":        testRestart,
@@ -41,11 +44,18 @@ func Run(t *testing.T, env Env) {
 		"Status":              testStatus,
 		"Prepared":            testPrepared,
 		"PreparedUnused":      testPreparedUnused,
-		"HostSetup":           testHostSetup,
-		"PreparedHost":        testPreparedHost,
-		"Expose":              testExpose,
-		"ExposeUnknown":       testExposeUnknown,
-	} {
+	}
+	host := map[string]func(*testing.T, network.Network, Env){
+		"HostSetup":     testHostSetup,
+		"PreparedHost":  testPreparedHost,
+		"Expose":        testExpose,
+		"ExposeUnknown": testExposeUnknown,
+	}
+	if env.NoHostMode {
+		host = map[string]func(*testing.T, network.Network, Env){"NoHostMode": testNoHostMode, "ExposeUnknown": testExposeUnknown}
+	}
+	maps.Copy(tests, host)
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var before []string
 			if env.Snapshot != nil {

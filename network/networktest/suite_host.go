@@ -55,6 +55,17 @@ func freePort(t *testing.T) network.HostPort {
 	return network.HostPort{Port: uint16(l.Addr().(*net.TCPAddr).Port)}
 }
 
+func testNoHostMode(t *testing.T, n network.Network, _ Env) {
+	for _, prepared := range []bool{false, true} {
+		if prepared {
+			closeEndpoint(prepare(t, n, "host"))
+		}
+		if a, err := n.Setup(t.Context(), HostRequest("host")); !errors.Is(err, network.ErrNoHostMode) {
+			t.Errorf("Setup in host mode: %+v, %v", a, err)
+		}
+	}
+}
+
 func testHostSetup(t *testing.T, n network.Network, env Env) {
 	a := setupHost(t, n, "host")
 	defer teardown(t, n, "host")
