@@ -34,4 +34,5 @@ func (noShare) Export(_ context.Context, e fileshare.Export) error {
 func (noShare) Unexport(context.Context, string) error    { return nil }
 func (noShare) Exports(context.Context) ([]string, error) { return nil, nil }
 func (s noShare) Exited() <-chan struct{}                 { return s.exited }
+func (noShare) Restarted() <-chan struct{}                { return nil }
 func (noShare) Close() error                              { return nil }
