@@ -28,7 +28,7 @@ type controlOp string
 
 const (
 	opPing     controlOp = "ping"
-	opAdd      controlOp = "add" // with the share's root as a descriptor
+	opAdd      controlOp = "add" // with descriptors of the share's root and of its journal
 	opRemove   controlOp = "remove"
 	opList     controlOp = "list"
 	opExport   controlOp = "export" // with the descriptors of an exportRequest

@@ -18,13 +18,15 @@
 // A share is recorded beside the control socket, with the identity of its root;
 // one whose host path leads elsewhere since stays without a server. The mounts in the guest
 // stay, and the pump tells the new server what the kernel told the former.
-// A new server knows nothing of the inodes and handles of a former one, and gives
-// numbers that it did not give. So after a crash
+// A new server takes over the folders that the guest knew, which each server notes in a
+// journal for the next, and finds them by name. It knows nothing of
+// other inodes, nor of handles, and gives numbers that the former did not give. So after a crash
 //
 //   - what was on its way fails with EIO if it may have changed something;
-//   - files that were open fail with ESTALE for good, their locks are gone, and so is
-//     the working directory of a process that lies in the share. All that was
-//     written is on the host: writes go through;
+//   - files that were open fail with ESTALE for good, and their locks are gone. All
+//     that was written is on the host: writes go through;
+//   - working directories, and watches of folders, go on, on file systems that know when a
+//     file was made (all local ones do); watches of single files hear no more;
 //   - everything else the guest's kernel looks up anew (it takes ESTALE as the reason
 //     to), and it works, within about a tenth of a second while the daemon runs.
 //     Without the daemon requests wait for 10 seconds and then get EIO, until it is back.
@@ -80,8 +82,7 @@
 // What this is not: writes through a shared mapping on the host make no event
 // (nor do they on the host), a rename from or to a folder that the guest does not know is
 // a deletion or a creation, and IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE of the
-// host are not told. Programs that watched before a crash of the server hear
-// no more of it.
+// host are not told.
 //
 // # Caching
 //

@@ -3,8 +3,13 @@
 package fileshare
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -109,4 +114,56 @@ func TestServerRestartsWithTheDaemon(t *testing.T) {
 		t.Errorf("a share whose folder was replaced: %v, want EIO", err)
 	}
 	must(t, r.srv.Remove(r.ctx(t), "gone"))
+}
+
+// TestFoldersOutliveACrash: a working directory in the share stays one, also below a
+// folder that the guest has renamed, and who watches a folder goes on to hear of it.
+func TestFoldersOutliveACrash(t *testing.T) {
+	r := newRig(t)
+	host := filepath.Join(r.dir, "host")
+	must(t, os.MkdirAll(host+"/old/e", 0o755))
+	must(t, os.WriteFile(host+"/old/e/f", []byte("content"), 0o644))
+	guest := r.mountShare(t, Share{ID: "s", HostPath: host, Watch: true})
+	must(t, os.Rename(guest+"/old", guest+"/d"))
+	must(t, os.Mkdir(guest+"/removed", 0o755))
+	shell := exec.Command("sh", "-ec", `cd "$1"; while read name; do cat $name; ls -d ../e; echo; done`, "sh", guest+"/d/e")
+	shell.Stderr = os.Stderr
+	in, err := shell.StdinPipe()
+	must(t, err)
+	out, err := shell.StdoutPipe()
+	must(t, err)
+	must(t, shell.Start())
+	lines := bufio.NewReader(out)
+	ask := func() {
+		t.Helper()
+		_, err := fmt.Fprintln(in, "f")
+		must(t, err)
+		for _, want := range []string{"content../e\n", "\n"} {
+			if got, err := lines.ReadString('\n'); err != nil || got != want {
+				t.Fatalf("the shell says %q, %v; want %q", got, err, want)
+			}
+		}
+	}
+	ask()
+	n := watch(t, guest+"/d")
+	must(t, os.Remove(guest+"/removed"))
+	for round := range 2 {
+		r.crash(t)
+		ask()
+		name := fmt.Sprint("new", round)
+		waitFor(t, "an event", func() error { // the watch is set in the background
+			must(t, os.WriteFile(host+"/d/"+name, nil, 0o644))
+			time.Sleep(50 * time.Millisecond)
+			if events, _ := n.read(t); !slices.Contains(events, "d:create "+name) && !slices.Contains(events, "d:close_write "+name) {
+				return fmt.Errorf("events %q", events)
+			}
+			return nil
+		})
+	}
+	noted, err := os.ReadFile(journalPath(r.srv.(*server).dir, "s"))
+	if err != nil || len(noted) == 0 || bytes.Contains(noted, []byte("removed")) || bytes.Contains(noted, []byte("old")) {
+		t.Errorf("noted is %q, %v: want folders that are there, and no others", noted, err)
+	}
+	must(t, in.Close())
+	must(t, shell.Wait())
 }

@@ -57,11 +57,19 @@ func replaceFile(path string, data []byte) error {
 }
 
 func removeShare(dir, id string) error {
-	err := os.Remove(sharePath(dir, id))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	for _, path := range []string{sharePath(dir, id), journalPath(dir, id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
-	return err
+	return nil
+}
+
+func journalPath(dir, id string) string { return filepath.Join(dir, sharesDir, id+".folders") }
+
+// openJournal opens what a share's servers note for each other.
+func openJournal(dir, id string) (*os.File, error) {
+	return os.OpenFile(journalPath(dir, id), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 }
 
 func readShares(dir string) ([]shareRecord, error) {

@@ -193,7 +193,12 @@ func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info,
 		return Info{}, root, errors.New("the host path leads elsewhere now")
 	}
 	request := controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, FollowMounts: share.FollowMounts, IDs: share.IDs, Watch: share.Watch}
-	reply, err := s.ask(ctx, request, fd)
+	journal, err := openJournal(s.dir, share.ID)
+	if err != nil {
+		return Info{}, root, err
+	}
+	defer journal.Close()
+	reply, err := s.ask(ctx, request, fd, int(journal.Fd()))
 	return reply.Info, root, err
 }
 

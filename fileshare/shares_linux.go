@@ -55,10 +55,10 @@ func (s *shareServer) add(ctx context.Context, req controlRequest, fds []int) (I
 	if err := checkID("share id", req.ShareID); err != nil {
 		return Info{}, err
 	}
-	if len(fds) != 1 {
-		return Info{}, errors.New("add without a descriptor of the share's root")
+	if len(fds) != 2 {
+		return Info{}, errors.New("add without descriptors of the share's root and its journal")
 	}
-	sh, err := s.enter(req, fds[0])
+	sh, err := s.enter(req, fds[0], fds[1])
 	if err != nil {
 		return Info{}, err
 	}
@@ -72,7 +72,7 @@ func (s *shareServer) add(ctx context.Context, req controlRequest, fds []int) (I
 }
 
 // enter finds the share or makes it, without a stream.
-func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
+func (s *shareServer) enter(req controlRequest, root, journal int) (*share, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(root, &st); err != nil {
 		return nil, fmt.Errorf("stat the share's root: %w", err)
@@ -88,7 +88,7 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	if len(s.shares) >= maxShares {
 		return nil, fmt.Errorf("the sandbox has %d shares already", maxShares)
 	}
-	cfg := posix.Config{Root: root, ReadOnly: req.ReadOnly, IDs: req.IDs, FDDir: confinedFDDir, Budget: s.budget}
+	cfg := posix.Config{Root: root, ReadOnly: req.ReadOnly, IDs: req.IDs, FDDir: confinedFDDir, Budget: s.budget, Journal: journal}
 	if req.FollowMounts {
 		cfg.Under = s.under
 	}
@@ -104,6 +104,7 @@ func (s *shareServer) enter(req controlRequest, root int) (*share, error) {
 	if req.Watch {
 		if w := s.watcher(); w != nil {
 			if err := fs.Watch(w); err != nil {
+				fs.Stop()
 				fs.Close()
 				return nil, err
 			}

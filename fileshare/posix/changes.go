@@ -27,7 +27,19 @@ func (fs *FS) Watch(w *Watcher) error {
 	}
 	defer fs.inodes.put(root)
 	w.add(root)
+	go fs.inodes.watchRestored()
 	return nil
+}
+
+// telling runs fn, which uses inodes outside of a request, unless fs is closed.
+func (fs *FS) telling(fn func()) {
+	fs.using.RLock()
+	defer fs.using.RUnlock()
+	select {
+	case <-fs.closed:
+	default:
+		fn()
+	}
 }
 
 // handleOf names an inode as fanotify does.
@@ -62,11 +74,11 @@ func (w *Watcher) tellEvent(e *event, done map[told]bool) {
 		return
 	}
 	for _, dir := range w.find(e.dir.dir) {
-		dir.table.fs.tellEntry(dir, e, done)
+		dir.table.fs.telling(func() { dir.table.fs.tellEntry(dir, e, done) })
 	}
 	for _, file := range w.find(e.self) {
 		if !file.isDir() { // a share that is a file
-			file.table.fs.tellEntry(file, &event{mask: e.mask}, done)
+			file.table.fs.telling(func() { file.table.fs.tellEntry(file, &event{mask: e.mask}, done) })
 		}
 	}
 }
@@ -154,7 +166,7 @@ func (t *inodeTable) peek(at place, exists bool, st *unix.Statx_t) *inode {
 	defer t.mu.Unlock()
 	n := t.byName[at]
 	if exists {
-		n = t.byKey[t.keyOf(st)]
+		n = t.find(t.keyOf(st))
 	}
 	if n == nil || n.lookups == 0 {
 		return nil
@@ -180,14 +192,16 @@ func (w *Watcher) tellRename(e *event) {
 	for _, dir := range from {
 		target := sameShare(to, dir)
 		if target == nil {
-			dir.table.fs.tellEntry(dir, &event{mask: e.mask&unix.FAN_ONDIR | unix.FAN_MOVED_FROM, dir: e.old}, map[told]bool{})
+			out := &event{mask: e.mask&unix.FAN_ONDIR | unix.FAN_MOVED_FROM, dir: e.old}
+			dir.table.fs.telling(func() { dir.table.fs.tellEntry(dir, out, map[told]bool{}) })
 			continue
 		}
-		dir.table.fs.tellMove(dir, target, e)
+		dir.table.fs.telling(func() { dir.table.fs.tellMove(dir, target, e) })
 	}
 	for _, dir := range to {
 		if sameShare(from, dir) == nil {
-			dir.table.fs.tellEntry(dir, &event{mask: e.mask&unix.FAN_ONDIR | unix.FAN_MOVED_TO, dir: e.dir}, map[told]bool{})
+			in := &event{mask: e.mask&unix.FAN_ONDIR | unix.FAN_MOVED_TO, dir: e.dir}
+			dir.table.fs.telling(func() { dir.table.fs.tellEntry(dir, in, map[told]bool{}) })
 		}
 	}
 }

@@ -5,10 +5,12 @@ package posix
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/guest/idmap"
 	"github.com/paddock-run/paddock/guest/sharechange"
@@ -26,6 +28,10 @@ type Config struct {
 	IDs *idmap.Range
 	// Budget bounds the descriptors held; shared by every FS of the process.
 	Budget *Budget
+	// Journal, if not 0, is a descriptor of a file, open for appending: what an
+	// earlier server of the tree has noted of the client's folders, and what this one will.
+	// New duplicates it.
+	Journal int
 	// Under, if set, opens what is to be seen under a name of a directory where
 	// something else is mounted; false: what is there. It must not block.
 	Under func(dev, ino uint64, name string) (fd int, covered bool)
@@ -44,6 +50,7 @@ type FS struct {
 	inodes   inodeTable
 	handles  handleTable
 	closed   chan struct{}
+	using    sync.RWMutex // held, for reading, by who uses inodes outside of requests
 }
 
 // Cache lifetimes granted to the client. They bound how late a host's edit is
@@ -100,6 +107,11 @@ func New(cfg Config) (*FS, error) {
 		unix.Close(fd)
 		return nil, err
 	}
+	if cfg.Journal != 0 {
+		if err := fs.inodes.restore(cfg.Journal); err != nil { // not worth more than what it holds
+			klog.ErrorS(err, "What the guest knew of a share's folders is lost")
+		}
+	}
 	return fs, nil
 }
 
@@ -127,6 +139,8 @@ func (fs *FS) Stop() {
 
 // Close frees every descriptor. Call it once, after Stop and the last request.
 func (fs *FS) Close() {
+	fs.using.Lock() // after Stop nobody takes it any more
+	defer fs.using.Unlock()
 	fs.handles.closeAll()
 	fs.inodes.closeAll()
 }

@@ -52,6 +52,8 @@ type inode struct {
 	// The inode goes when both are 0.
 	lookups uint64
 	uses    int
+	// restored: the client has more references, from an earlier server.
+	restored bool
 }
 
 func (n *inode) isDir() bool     { return n.kind == unix.S_IFDIR }
@@ -74,6 +76,7 @@ type inodeTable struct {
 	byKey   map[inodeKey]*inode
 	byName  map[place]*inode
 	nextID  uint64
+	journal journal
 	devices map[uint64]device
 }
 
@@ -92,6 +95,7 @@ type place struct {
 func (t *inodeTable) init(b *Budget, firstID uint64, openName func(*inode, string) (int, error)) {
 	t.budget = b
 	t.openName = openName
+	t.journal.fd = -1
 	t.byID = map[uint64]*inode{}
 	t.byKey = map[inodeKey]*inode{}
 	t.byName = map[place]*inode{}
@@ -184,7 +188,7 @@ func (t *inodeTable) put(n *inode) {
 func (t *inodeTable) known(at place, st *unix.Statx_t) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := t.byKey[t.keyOf(st)]
+	n := t.find(t.keyOf(st))
 	if n != nil {
 		n.lookups++
 		n.uses++
@@ -214,7 +218,7 @@ func (t *inodeTable) adopt(fd int, at place, st *unix.Statx_t) (*inode, error) {
 	}
 	t.mu.Lock()
 	key := t.keyOf(st)
-	n := t.byKey[key]
+	n := t.find(key)
 	fresh := n == nil
 	if fresh {
 		n = &inode{id: t.nextID, key: key, fd: fd, kind: uint32(st.Mode) & unix.S_IFMT, table: t}
@@ -271,6 +275,7 @@ func (t *inodeTable) setPlace(n *inode, at place) {
 	}
 	n.parent, n.name = at.dir, at.name
 	t.byName[at] = n
+	t.note(n)
 }
 
 // dropPlace forgets an inode's name. mu is held.
@@ -280,6 +285,9 @@ func (t *inodeTable) dropPlace(n *inode) {
 	}
 	delete(t.byName, place{n.parent, n.name})
 	n.parent, n.name = 0, ""
+	if n.isDir() {
+		t.journal.gone(n.id)
+	}
 }
 
 // removed notes that a name is gone.
@@ -330,6 +338,14 @@ func (t *inodeTable) forget(id, count uint64) {
 		t.mu.Unlock()
 		return
 	}
+	if n.restored {
+		n.restored = false
+		if n.lookups > 1 { // some of count are of before: rather keep it than lose it early
+			n.lookups = 1
+			t.mu.Unlock()
+			return
+		}
+	}
 	n.lookups -= min(count, n.lookups)
 	drop := t.unlinkIfIdle(n)
 	t.mu.Unlock()
@@ -345,7 +361,9 @@ func (t *inodeTable) unlinkIfIdle(n *inode) bool {
 	}
 	t.dropPlace(n)
 	delete(t.byID, n.id)
-	delete(t.byKey, n.key)
+	if t.byKey[n.key] == n {
+		delete(t.byKey, n.key)
+	}
 	return true
 }
 
@@ -390,6 +408,7 @@ func (t *inodeTable) closeAll() {
 	t.mu.Lock()
 	all := t.byID
 	t.byID, t.byKey, t.byName = map[uint64]*inode{}, map[inodeKey]*inode{}, map[place]*inode{}
+	t.journal.close()
 	t.mu.Unlock()
 	for _, n := range all {
 		t.free(n)

@@ -95,8 +95,9 @@ func (t *inodeTable) openSame(dir, n *inode, name string) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
+	t.learnDevice(fd, st)
 	t.mu.Lock()
-	same := t.keyOf(st) == n.key && uint32(st.Mode)&unix.S_IFMT == n.kind
+	same := uint32(st.Mode)&unix.S_IFMT == n.kind && t.identify(n, t.keyOf(st))
 	t.mu.Unlock()
 	if !same {
 		unix.Close(fd)
