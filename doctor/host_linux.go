@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ func HostChecks(cfg *config.Config, accel Accelerator) []Check {
 		{"CNI configuration", func(context.Context) Result { return cniConf(cfg.CNI.ConfDir) }},
 		{"iptables", func(context.Context) Result { return program("iptables", "apt-get install iptables") }},
 		{"host network", func(context.Context) Result { return hostNetwork(cfg.HostNetwork.Mode) }},
+		{"change notices", func(context.Context) Result { return changeNotices(cfg.Volumes.ChangeNotices, "/proc/sys/fs/fanotify/max_user_groups") }},
 		{"cgroups", cgroups},
 		{"image disk", func(context.Context) Result { return diskSpace(cfg.Root) }},
 		{"windows pods", func(context.Context) Result { return windowsPods(cfg.ResolveGuestDir()) }},
@@ -137,6 +139,27 @@ func cniConf(dir string) Result {
 	}
 	return Result{Level: Note, Detail: "no network configuration in " + dir + "; pods wait until there is one",
 		Fix: "install a CNI network, or run `paddock cni-config > " + filepath.Join(dir, "10-paddock.conflist") + "`"}
+}
+
+// fewGroups is how many fanotify groups are few for a node: kubelet runs 110 pods by default.
+const fewGroups = 256
+
+// changeNotices looks at how many pods can be told of changes in their volumes; limit is the sysctl's file.
+func changeNotices(on bool, limit string) Result {
+	if !on {
+		return Result{Detail: "off by the configuration"}
+	}
+	text, err := os.ReadFile(limit)
+	if err != nil {
+		return Result{Level: Note, Detail: "this kernel has no fanotify limits (before 5.13): pods see changes of the host within a second, without inotify events",
+			Fix: "use Linux 5.17 or newer"}
+	}
+	groups, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || groups < fewGroups {
+		return Result{Level: Note, Detail: fmt.Sprintf("at most %s pods can be told what the host changes in their volumes", strings.TrimSpace(string(text))),
+			Fix: fmt.Sprintf("sysctl fs.fanotify.max_user_groups=%d", 4*fewGroups)}
+	}
+	return Result{Detail: fmt.Sprintf("for up to %d pods", groups)}
 }
 
 func hostNetwork(mode config.HostNetworkMode) Result {

@@ -47,3 +47,22 @@ func TestMissesNameTheirFix(t *testing.T) {
 		t.Errorf("guest image: %v %s", r.Level, r.Detail)
 	}
 }
+
+func TestChangeNotices(t *testing.T) {
+	limit := filepath.Join(t.TempDir(), "max_user_groups")
+	for _, tc := range []struct {
+		on   bool
+		text string
+		want Level
+	}{{true, "128\n", Note}, {true, "1024\n", OK}, {false, "128\n", OK}, {true, "many\n", Note}} {
+		if err := os.WriteFile(limit, []byte(tc.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := changeNotices(tc.on, limit); r.Level != tc.want || r.Level == Note && r.Fix == "" {
+			t.Errorf("%+v: %+v", tc, r)
+		}
+	}
+	if r := changeNotices(true, limit+".none"); r.Level != Note {
+		t.Errorf("without the limit: %+v", r)
+	}
+}
