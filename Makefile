@@ -13,6 +13,7 @@ BENCHFLAGS ?=
 CONFORMANCEFLAGS ?=
 VOLUMESFLAGS ?=
 POSIXFLAGS ?=
+CLUSTERFLAGS ?=
 
 .DEFAULT_GOAL := build
 
@@ -59,11 +60,15 @@ run: deps build guest ## Run the daemon with a sample Linux and Windows pod unti
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample
 
+# Not the cluster: it wants the machine for itself, and what `make cluster` builds.
+E2E = $(shell go -C e2e list ./... | grep -v /e2e/cluster$$)
+
 .PHONY: test
-test: deps build guest lint critest ## Run all tests: units with the race detector, end to end, CRI validation two specs at once, servers on volumes
+test: deps build guest lint critest ## Run all tests: units with the race detector, end to end, a Kubernetes cluster, CRI validation two specs at once, servers on volumes, the Windows build
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
-	go -C e2e test -timeout 30m -count=1 ./...
+	go -C e2e test -timeout 30m -count=1 $(E2E)
+	$(MAKE) cluster
 	go -C e2e build -o ../build/bin/conformance ./cmd/conformance
 	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/volumes ./cmd/volumes
@@ -84,7 +89,7 @@ test-windows: deps guest wine ## Test the Windows build under Wine: units, and t
 
 .PHONY: e2e
 e2e: deps build guest ## Run the end-to-end tests only
-	go -C e2e test -timeout 30m -count=1 -v ./...
+	go -C e2e test -timeout 30m -count=1 -v $(E2E)
 
 .PHONY: conformance
 conformance: deps build guest critest ## Run Kubernetes' CRI validation suite, serially and two specs at once: build/conformance (CONFORMANCEFLAGS="-focus=...")
@@ -133,6 +138,11 @@ build/bin/k8s: e2e/cluster/k8s/main.go e2e/cluster/k8s/go.mod e2e/cluster/k8s/go
 
 .PHONY: k8s
 k8s: build/bin/k8s ## Build Kubernetes' programs from their Go modules, for the cluster's tests
+
+.PHONY: cluster
+cluster: deps build guest k8s ## Run the tests of a Kubernetes cluster whose only runtime is Paddock (CLUSTERFLAGS="-test.run=Pods/Logs")
+	go -C e2e test -c -o ../build/bin/cluster.test ./cluster
+	cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 15m -test.v $(CLUSTERFLAGS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a short time (FUZZTIME=10s)

@@ -25,6 +25,7 @@ wanted="
 /usr/include/sys/capability.h libcap-dev
 /usr/include/yajl libyajl-dev
 /usr/include/stdlib.h libc6-dev
+/usr/bin/dbus-daemon dbus-daemon
 /usr/bin/git git
 /usr/bin/make make
 /usr/bin/curl curl

@@ -97,12 +97,15 @@ func BuildFor(goos, moduleDir, pkg string) ([]byte, error) {
 }
 
 // WebServer is an image that runs cmd/webserver on busybox.
-func WebServer(moduleDir string) (v1.Image, error) {
+func WebServer(moduleDir string) (v1.Image, error) { return OnBusybox(moduleDir, "./cmd/webserver") }
+
+// OnBusybox is Program with busybox below.
+func OnBusybox(moduleDir, pkg string) (v1.Image, error) {
 	base, err := busyboxTree()
 	if err != nil {
 		return nil, err
 	}
-	return Program(moduleDir, "./cmd/webserver", base)
+	return Program(moduleDir, pkg, base)
 }
 
 // Large is an image of layers with files of many sizes that compress to about

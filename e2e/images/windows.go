@@ -71,3 +71,17 @@ func WebServerEverywhere(moduleDir string) (v1.ImageIndex, error) {
 	}
 	return Platforms(linux, windows)
 }
+
+// OnBothSystems is one reference to a command of this module on Linux, with
+// busybox, and on Windows.
+func OnBothSystems(moduleDir, pkg string) (v1.ImageIndex, error) {
+	linux, err := OnBusybox(moduleDir, pkg)
+	if err != nil {
+		return nil, err
+	}
+	windows, err := WindowsProgram(moduleDir, pkg, "program")
+	if err != nil {
+		return nil, err
+	}
+	return Platforms(linux, windows)
+}

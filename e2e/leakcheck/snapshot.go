@@ -21,6 +21,8 @@ type Scope struct {
 	// IDs returns the sandboxes and containers that were made; no file below
 	// Dirs and no packet filter rule may carry one of them.
 	IDs func() []string
+	// Cgroup is the name of the group, in each hierarchy, below which the runtime's are; "": not looked at.
+	Cgroup string
 }
 
 // Snapshot is what there was at one moment: by kind, a set of descriptions.
@@ -32,6 +34,7 @@ func Take(s Scope) (Snapshot, error) {
 	for kind, look := range map[string]func(Scope) ([]string, error){
 		"process": processes, "mount": mounts, "interface": interfaces,
 		"packet filter rule": rules, "address lease": leases, "file": filesByID,
+		"cgroup": cgroups,
 	} {
 		found, err := look(s)
 		if err != nil {

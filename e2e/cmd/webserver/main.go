@@ -1,5 +1,6 @@
 // Command webserver is what test pods serve: who they are on every address, and
-// a greeting on the pod's localhost only. With -echo it sends datagrams back instead.
+// a greeting on the pod's localhost only. With -echo it sends datagrams back, with
+// -get it prints what a URL answers, instead.
 package main
 
 import (
@@ -10,11 +11,19 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 )
 
 func main() {
 	datagrams := flag.String("echo", "", "send datagrams to this address back, and serve nothing else")
+	url := flag.String("get", "", "print what this URL answers, and end")
 	flag.Parse()
+	if *url != "" {
+		if err := get(*url); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if *datagrams != "" {
 		log.Fatal(echo(*datagrams))
 	}
@@ -41,6 +50,17 @@ func listen(addr string) net.Listener {
 		log.Fatal(err)
 	}
 	return l
+}
+
+func get(url string) error {
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(os.Stdout, resp.Body)
+	return err
 }
 
 func echo(addr string) error {

@@ -1,0 +1,242 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// testStreams: exec, attach, copying and forwarded ports, by kubectl.
+func testStreams(t *testing.T) {
+	p := apply(t, "streams", `
+containers:
+- {name: web, image: `+web+`}
+- {name: cat, command: [cat], stdin: true, stdinOnce: true}
+`)
+	p.ready()
+	out, errOut, code := p.execute("web", "to the container", "sh", "-c", "cat; echo aside >&2; exit 42")
+	if out != "to the container" || errOut != "aside\n" || code != 42 {
+		t.Errorf("exec: %q, %q, code %d", out, errOut, code)
+	}
+	if got := terminal(t, p, "web", "stty size; tty"); !strings.Contains(got, "33 99\r\n") || !strings.Contains(got, "/dev/pts/") {
+		t.Errorf("in a terminal: %q", got)
+	}
+	t.Run("attach", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		got, err := shared.RunKubectl(ctx, "through the container\n", "attach", "-i", p.name, "-c", "cat", "-q")
+		if err != nil || got != "through the container\n" {
+			t.Errorf("attach: %q, %v", got, err)
+		}
+	})
+	t.Run("copy", func(t *testing.T) {
+		from, to := filepath.Join(t.TempDir(), "from"), filepath.Join(t.TempDir(), "to")
+		content := bytes.Repeat([]byte("all kinds of bytes \x00\xff\r\n"), 50000)
+		if err := os.WriteFile(from, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		kubectl(t, "cp", from, p.name+":/tmp/copy", "-c", "web")
+		kubectl(t, "cp", p.name+":/tmp/copy", to, "-c", "web")
+		if got := readFile(t, to); got != string(content) {
+			t.Errorf("%d bytes came back changed, as %d", len(content), len(got))
+		}
+	})
+	t.Run("forward", func(t *testing.T) { forward(t, p) })
+}
+
+// terminal runs a script in a terminal of 33 rows and 99 columns.
+func terminal(t *testing.T, p *testPod, container, script string) string {
+	t.Helper()
+	req := shared.Client.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(p.name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: container, Command: []string{"sh", "-c", "sleep 0.5; " + script}, Stdin: true, Stdout: true, TTY: true,
+		}, scheme.ParameterCodec)
+	executor, err := remotecommand.NewSPDYExecutor(shared.Config, http.MethodPost, req.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stdin, hold := io.Pipe()
+	defer hold.Close()
+	var out bytes.Buffer
+	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{
+		Stdin: stdin, Stdout: &out, Tty: true, TerminalSizeQueue: &oneSize{Width: 99, Height: 33},
+	}); err != nil {
+		t.Errorf("exec in a terminal: %v", err)
+	}
+	return out.String()
+}
+
+// oneSize tells a terminal's size once.
+type oneSize remotecommand.TerminalSize
+
+func (s *oneSize) Next() *remotecommand.TerminalSize {
+	if s.Width == 0 {
+		return nil
+	}
+	size := remotecommand.TerminalSize(*s)
+	*s = oneSize{}
+	return &size
+}
+
+// forward reaches what listens on the pod's localhost only.
+func forward(t *testing.T, p *testPod) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := shared.Kubectl(ctx, "port-forward", p.name, ":8081")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(line)
+	if addr == "" {
+		t.Fatalf("kubectl port-forward: %q, %v", line, err)
+	}
+	for range 2 {
+		if got, err := getter("http://" + addr)(); err != nil || got != "only on localhost\n" {
+			t.Errorf("through the forwarded port: %q, %v", got, err)
+		}
+	}
+}
+
+// testLogs: a log is followed across its rotations without a line lost or twice,
+// and what was rotated is kept, compressed.
+func testLogs(t *testing.T) {
+	const lines = 14000 // of 80 bytes: more than two rotations
+	p := apply(t, "logs", fmt.Sprintf(`
+restartPolicy: Never
+containers:
+- name: c
+  command: [sh, -c, "i=0; while [ $i -lt %d ]; do echo line $i ------------------------------------------------------------; i=$((i+1)); [ $((i %% 1000)) != 0 ] || sleep 0.7; done"]
+`, lines))
+	p.await("runs", func(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodPending })
+	stream, err := shared.Client.CoreV1().Pods(namespace).GetLogs(p.name, &corev1.PodLogOptions{Follow: true}).Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	n, scanner := 0, bufio.NewScanner(stream)
+	for scanner.Scan() {
+		if want := fmt.Sprintf("line %d -", n); !strings.HasPrefix(scanner.Text(), want) {
+			t.Fatalf("line %q, want %q...", scanner.Text(), want)
+		}
+		n++
+	}
+	if n != lines {
+		t.Errorf("%d lines, want %d: %v", n, lines, scanner.Err())
+	}
+	pod := p.phase(corev1.PodSucceeded)
+	dir := filepath.Join(shared.podLogs(), fmt.Sprintf("%s_%s_%s", namespace, p.name, pod.UID), "c")
+	rotated, err := filepath.Glob(dir + "/0.log.*.gz")
+	if err != nil || len(rotated) == 0 {
+		t.Fatalf("no compressed part of the log in %s: %v", dir, err)
+	}
+	f, err := os.Open(rotated[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	part, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(part); err != nil || !bytes.Contains(b, []byte(" stdout F line ")) {
+		t.Errorf("%s: %d bytes, %v", rotated[0], len(b), err)
+	}
+	if got := p.logs(corev1.PodLogOptions{TailLines: new(int64(1)), Timestamps: true}); !strings.Contains(got, fmt.Sprintf("Z line %d -", lines-1)) {
+		t.Errorf("the last line: %q", got)
+	}
+}
+
+// testDebugContainer: kubectl debug adds a container to a running pod that sees
+// the processes of the one it is for, and its files through them.
+func testDebugContainer(t *testing.T) {
+	p := apply(t, "debugged", `
+containers:
+- {name: target, command: [sh, -c, "echo secret > /tmp/of-the-target; exec sleep 1234"]}
+- {name: other, command: [sleep, "4321"]}
+`)
+	p.ready()
+	kubectl(t, "debug", p.name, "--image="+busybox, "--target=target", "--container=debugger", "--profile=general",
+		"--", "sh", "-c", "ps; cat /proc/1/root/tmp/of-the-target; sleep 1000")
+	p.await("the debugger runs", func(pod *corev1.Pod) bool { return container(pod, "debugger").State.Running != nil })
+	eventually(t, "the debugger sees its target", func() error {
+		got := p.logs(corev1.PodLogOptions{Container: "debugger"})
+		if !strings.Contains(got, "sleep 1234") || !strings.Contains(got, "\nsecret\n") || strings.Contains(got, "sleep 4321") {
+			return fmt.Errorf("%q", got)
+		}
+		return nil
+	})
+	if c := container(p.get(), "target"); c.RestartCount != 0 {
+		t.Error("the target was restarted")
+	}
+}
+
+// testHooks: postStart runs before the container counts as started, and preStop
+// ends before SIGTERM comes, a hook that only sleeps too.
+func testHooks(t *testing.T) {
+	host := t.TempDir()
+	p := apply(t, "hooks", `
+terminationGracePeriodSeconds: 30
+volumes: [{name: v, hostPath: {path: `+host+`}}]
+containers:
+- name: hooked
+  command: [sh, -c, "trap 'date +%s.%N > /v/term; exit 0' TERM; while :; do sleep 0.1; done"]
+  volumeMounts: [{name: v, mountPath: /v}]
+  lifecycle:
+    postStart: {exec: {command: [sh, -c, "echo yes > /v/started"]}}
+    preStop: {exec: {command: [sh, -c, "date +%s.%N > /v/pre; sleep 1; date +%s.%N > /v/stop"]}}
+- name: sleeper
+  command: [sh, -c, "trap 'echo yes > /v/sleeper; exit 0' TERM; while :; do sleep 0.1; done"]
+  volumeMounts: [{name: v, mountPath: /v}]
+  lifecycle: {preStop: {sleep: {seconds: 3}}}
+- name: web
+  image: `+healthy+`
+  lifecycle: {postStart: {httpGet: {port: 8080, path: /healthz}}}
+`)
+	p.ready()
+	if got := readFile(t, host+"/started"); got != "yes\n" {
+		t.Errorf("postStart wrote %q", got)
+	}
+	began := time.Now()
+	p.gone()
+	if took := time.Since(began); took < 3*time.Second || took > 25*time.Second {
+		t.Errorf("stopped after %v, want the 3 s of the longest hook, and less than the grace period", took)
+	}
+	pre, stop, term := readFile(t, host+"/pre"), readFile(t, host+"/stop"), readFile(t, host+"/term")
+	if !(pre < stop && stop <= term) {
+		t.Errorf("preStop from %q to %q, SIGTERM at %q", pre, stop, term)
+	}
+	if got := readFile(t, host+"/sleeper"); got != "yes\n" {
+		t.Errorf("the sleeper's SIGTERM: %q", got)
+	}
+}
