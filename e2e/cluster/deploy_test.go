@@ -47,7 +47,6 @@ patches:
     - {op: replace, path: /spec/template/spec/containers/0/readinessProbe/timeoutSeconds, value: 20}
     - {op: add, path: /spec/template/spec/containers/0/args/-, value: -interval=3s}
     - {op: add, path: /spec/template/spec/containers/0/args/-, value: -ca-settle=5s}
-    - {op: replace, path: /spec/template/spec/containers/0/readinessProbe/periodSeconds, value: 1}
 `
 
 // nodeRoot is where the installer finds what is the node's root elsewhere.
