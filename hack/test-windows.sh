@@ -10,7 +10,9 @@ wine=$PWD/.cache/wine/wine
 go vet -tags wine ./...
 bin=$(mktemp -d)
 trap 'kill "${keeper:-}" 2>/dev/null || true; rm -rf "$bin"' EXIT
-"$wine" cmd.exe /c pause </dev/zero >/dev/null 2>&1 &
+mkfifo "$bin/held"
+exec 9<>"$bin/held" # a writer, so that the program waits for input that never comes
+"$wine" cmd.exe /c pause <"$bin/held" >/dev/null 2>&1 9>&- &
 keeper=$!
 
 # The root package's tests are about the tree, and call Go. They were run on Linux.

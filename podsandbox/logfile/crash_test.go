@@ -21,7 +21,7 @@ type guestStream struct {
 func TestNoLineIsLostOrRepeated(t *testing.T) {
 	runs := int64(200)
 	if testing.Short() {
-		runs = 10
+		runs = 4
 	}
 	for seed := int64(0); seed < runs; seed++ {
 		crashRun(t, rand.New(rand.NewSource(seed)), seed)
