@@ -23,8 +23,14 @@ const host = "posix.paddock.test"
 type Options struct {
 	// Root is the source tree, Cache keeps packages and programs, Out gets logs and outputs.
 	Root, Cache, Out string
-	// Only runs the suites whose name contains it.
+	// Only runs the suites whose name contains one of these words, with commas between them.
 	Only string
+}
+
+func (o Options) wants(s suite) bool {
+	return slices.ContainsFunc(strings.Split(o.Only, ","), func(word string) bool {
+		return strings.Contains(strings.ToLower(s.name), strings.ToLower(word))
+	})
 }
 
 // image has the suites in it.
@@ -87,7 +93,7 @@ func Run(ctx context.Context, o Options, tell func(Comparison)) (err error) {
 	}
 	users := map[int64]*pod.Running{} // a container for each
 	for _, s := range suites {
-		if !strings.Contains(strings.ToLower(s.name), strings.ToLower(o.Only)) {
+		if !o.wants(s) {
 			continue
 		}
 		if users[s.user] == nil {

@@ -17,7 +17,7 @@ import (
 // for want of a pod to go on in.
 func (r *runner) group(ctx context.Context, servers []server) []Result {
 	g := &group{runner: r, servers: servers, start: time.Now(), results: make([]Result, len(servers))}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	err := g.live(ctx)
 	for i := range g.results {

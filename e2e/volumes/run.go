@@ -20,6 +20,8 @@ type Options struct {
 	Cache, Out string
 	// Only runs the servers whose name contains one of these words, with commas between them.
 	Only string
+	// Timeout is for each pod's servers, from their start to their end.
+	Timeout time.Duration
 }
 
 func (o Options) wants(s server) bool {
@@ -69,7 +71,7 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := runner{client: env.Client, root: env.Root, out: o.Out, start: time.Now()}
+	r := runner{client: env.Client, root: env.Root, out: o.Out, timeout: o.Timeout, start: time.Now()}
 	return r.run(ctx, chosen), nil
 }
 
@@ -79,6 +81,7 @@ const podsAtOnce = 2
 type runner struct {
 	client    *criclient.Client
 	root, out string
+	timeout   time.Duration
 	start     time.Time
 }
 

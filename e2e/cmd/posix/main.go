@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	only    = flag.String("only", "", "run only the suites whose name contains this")
+	only    = flag.String("only", "", "run only the suites whose name contains one of these words: libfuse,lmdb")
 	prepare = flag.Bool("prepare", false, "make the image, and run nothing")
 )
 

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/paddock-run/paddock/e2e/checkout"
 	"github.com/paddock-run/paddock/e2e/volumes"
@@ -18,6 +19,7 @@ import (
 
 var (
 	only    = flag.String("only", "", "run only the servers whose name contains one of these words: postgres,maria")
+	timeout = flag.Duration("timeout", 15*time.Minute, "time for the servers of one pod; more on a machine that does other things")
 	prepare = flag.Bool("prepare", false, "make the images' layers, and run nothing")
 )
 
@@ -40,7 +42,7 @@ func run(ctx context.Context) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	options := volumes.Options{Cache: filepath.Join(root, ".cache", "volumes"), Out: out, Only: *only}
+	options := volumes.Options{Cache: filepath.Join(root, ".cache", "volumes"), Out: out, Only: *only, Timeout: *timeout}
 	if *prepare {
 		_, err := volumes.Prepare(ctx, options)
 		return err
