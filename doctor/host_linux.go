@@ -37,7 +37,9 @@ func HostChecks(cfg *config.Config, accel Accelerator) []Check {
 		{"CNI configuration", func(context.Context) Result { return cniConf(cfg.CNI.ConfDir) }},
 		{"iptables", func(context.Context) Result { return program("iptables", "apt-get install iptables") }},
 		{"host network", func(context.Context) Result { return hostNetwork(cfg.HostNetwork.Mode) }},
-		{"change notices", func(context.Context) Result { return changeNotices(cfg.Volumes.ChangeNotices, "/proc/sys/fs/fanotify/max_user_groups") }},
+		{"change notices", func(context.Context) Result {
+			return changeNotices(cfg.Volumes.ChangeNotices, "/proc/sys/fs/fanotify/max_user_groups")
+		}},
 		{"cgroups", cgroups},
 		{"image disk", func(context.Context) Result { return diskSpace(cfg.Root) }},
 		{"windows pods", func(context.Context) Result { return windowsPods(cfg.ResolveGuestDir()) }},
