@@ -2,6 +2,7 @@ package imageservice
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -121,4 +122,23 @@ func TestForeignLayer(t *testing.T) {
 	if _, err := newTestStore(t, t.TempDir(), nil).Pull(ctx, reg.host+"/app:v2", guest.Windows, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a layer that only a foreign URL has: %v", err)
 	}
+}
+
+// FuzzWindowsLayer wants every tar unpacked, or refused with a class of error, and nothing outside of drive C:.
+func FuzzWindowsLayer(f *testing.F) {
+	f.Add(tarOf(f, tar.Header{Name: "Files/a"}, tar.Header{Name: "Files/A", Typeflag: tar.TypeSymlink, Linkname: `C:\x`}, tar.Header{Name: "Hives/b"}))
+	f.Add(tarOf(f, tar.Header{Name: "Files/.wh.a", PAXRecords: map[string]string{"MSWINDOWS.fileattr": "6"}}))
+	f.Fuzz(func(t *testing.T, tarball []byte) {
+		s := newTarScanner(bytes.NewReader(tarball))
+		s.layout = newWindowsLayout()
+		for range 1000 {
+			e, err := s.next()
+			if err != nil {
+				return
+			}
+			if e.path == ".." || strings.HasPrefix(e.path, "../") || strings.HasPrefix(e.path, "/") {
+				t.Fatalf("%q is outside of the drive", e.path)
+			}
+		}
+	})
 }

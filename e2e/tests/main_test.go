@@ -36,6 +36,7 @@ const (
 	pinned     = host + "/pinned:1"
 	web        = host + "/web:1"
 	winprobe   = host + "/winprobe:1"   // for Windows
+	natsServer = host + "/nats:1"       // for Windows
 	everywhere = host + "/everywhere:1" // web, for Linux and Windows
 )
 
@@ -182,6 +183,7 @@ func push(ctx context.Context, reg *registry.Registry) error {
 		{"winprobe:1", func() (registry.Taggable, error) {
 			return images.WindowsProgram(filepath.Join(root, "e2e"), "./cmd/winprobe", "winprobe", "serve")
 		}},
+		{"nats:1", func() (registry.Taggable, error) { return images.NATS(filepath.Join(root, "e2e")) }},
 		{"everywhere:1", func() (registry.Taggable, error) { return images.WebServerEverywhere(filepath.Join(root, "e2e")) }},
 	} {
 		what, err := img.make()

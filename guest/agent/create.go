@@ -246,6 +246,13 @@ func (a *Agent) launch(ctx context.Context, c *container, l launch) (_ *process,
 			a.reaper.Signal(proc, unix.SIGKILL)
 			return nil, err
 		}
+		if l.folder != "" {
+			if err := rawTerminal(master); err != nil {
+				a.reaper.Signal(proc, unix.SIGKILL)
+				master.Close()
+				return nil, err
+			}
+		}
 		p.attachTerminal(master, l.stdin)
 	}
 	p.folder = l.folder

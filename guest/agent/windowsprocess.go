@@ -217,6 +217,30 @@ func (c *container) awaitWindows(ctx context.Context, p *process) error {
 	}
 }
 
+// rawTerminal has a terminal pass on what is typed as it is, which Wine's console
+// wants: that it sets so itself, too late for what is typed at once.
+func rawTerminal(master *os.File) error {
+	raw, err := master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		var mode *unix.Termios
+		if mode, failed = unix.IoctlGetTermios(int(fd), unix.TCGETS); failed != nil {
+			return
+		}
+		mode.Iflag &^= unix.BRKINT | unix.ICRNL | unix.INPCK | unix.ISTRIP | unix.IXON
+		mode.Oflag &^= unix.OPOST
+		mode.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.IEXTEN
+		failed = unix.IoctlSetTermios(int(fd), unix.TCSETS, mode)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("set the terminal's mode: %w", err)
+	}
+	return nil
+}
+
 // watchFolder is readable whenever a file appears in the folder.
 func watchFolder(f processFolder) (*os.File, error) {
 	dir, err := f.Open(".")
