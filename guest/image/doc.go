@@ -9,6 +9,13 @@
 //	package (apt)        ──▶ files ──┬─▶ vmlinuz, vmlinux (the ELF inside it, for PVH boot)
 //	paddock-agent, crun  ────────────┴─▶ initrd.img (cpio, zstd) ──▶ manifest.json
 //
+// BuildWine makes a third thing, for VMs of Windows pods on Linux hosts: a
+// read-only ext4 disk with Wine (guest/wine.go says how it is laid out), from
+// Debian's packages and cmd/paddock-wininit. Wine itself is run once, in a root
+// of its own, to fill its registry, of which what programs without windows need
+// is kept; disks are cached by their inputs. The registry's times are dropped,
+// so that the same inputs give the same bytes.
+//
 // In the initrd:
 //
 //	/init                       the agent
