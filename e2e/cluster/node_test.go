@@ -133,7 +133,7 @@ containers:
 func testHostNetworkPod(t *testing.T) {
 	p := apply(t, "on-the-node", `
 hostNetwork: true
-containers: [{name: web, image: `+healthy+`, args: ["-http=:18080", "-grpc=:19090", "-tcp=:17070"], readinessProbe: {httpGet: {path: /healthz, port: 18080}, periodSeconds: 1}}]
+containers: [{name: web, image: `+healthy+`, args: ["-http=:18080", "-grpc=:19090", "-tcp=:17070"], readinessProbe: {httpGet: {path: /healthz, port: 18080}, periodSeconds: 1, timeoutSeconds: 30}}]
 `)
 	pod := p.ready()
 	if pod.Status.PodIP != NodeIP || pod.Status.HostIP != NodeIP {

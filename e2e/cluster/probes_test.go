@@ -29,7 +29,7 @@ func testProbes(t *testing.T) {
 	p := apply(t, "probes", spec+`
 - name: live
   command: [sh, -c, "touch /tmp/live; sleep 1000"]
-  startupProbe: {exec: {command: [test, -e, /tmp/live]}, periodSeconds: 1}
+  startupProbe: {exec: {command: [test, -e, /tmp/live]}, periodSeconds: 1, timeoutSeconds: 30, failureThreshold: 60}
   livenessProbe: {exec: {command: [test, -e, /tmp/live]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 30}
 `)
 	p.ready()

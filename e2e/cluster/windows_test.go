@@ -35,7 +35,7 @@ spec:
       runtimeClassName: %[2]s
       dnsPolicy: Default
       terminationGracePeriodSeconds: 1
-      containers: [{name: web, image: %[3]s/both:1, readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1}}]
+      containers: [{name: web, image: %[3]s/both:1, readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1, timeoutSeconds: 30}}]
 `, name, class, ImageHost))
 		if _, err := shared.Client.AppsV1().Deployments(namespace).Create(t.Context(), deployment, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)

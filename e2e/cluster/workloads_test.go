@@ -27,7 +27,7 @@ spec:
       containers:
       - name: web
         image: ` + web + `
-        readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1}
+        readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1, timeoutSeconds: 30}
 `
 
 // testDeploymentAndService: replicas of a Deployment answer at their Service's
@@ -145,7 +145,7 @@ initContainers:
 - name: sidecar
   restartPolicy: Always
   command: [sh, -c, "echo sidecar >> /v/order; trap 'echo asked to end; exit 0' TERM; touch /tmp/up; while :; do sleep 0.2; done"]
-  startupProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1}
+  startupProbe: {exec: {command: [test, -e, /tmp/up]}, periodSeconds: 1, timeoutSeconds: 30, failureThreshold: 60}
   volumeMounts: [{name: v, mountPath: /v}]
 - {name: second, command: [sh, -c, "echo second >> /v/order"], volumeMounts: [{name: v, mountPath: /v}]}
 containers:
