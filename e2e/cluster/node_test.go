@@ -77,6 +77,11 @@ type summary struct {
 	}
 }
 
+// askKubelet reads one of kubelet's own paths, through the API server.
+func askKubelet(t *testing.T, path string) ([]byte, error) {
+	return shared.Client.CoreV1().RESTClient().Get().Resource("nodes").Name(NodeName).SubResource("proxy").Suffix(path).DoRaw(t.Context())
+}
+
 // testStats: kubelet, which asks Paddock alone, tells a pod's figures as `kubectl top` wants them.
 func testStats(t *testing.T) {
 	p := apply(t, "measured", `
@@ -86,9 +91,8 @@ containers:
   resources: {limits: {cpu: 50m, memory: 64Mi}}
 `)
 	p.ready()
-	proxy := shared.Client.CoreV1().RESTClient().Get().Resource("nodes").Name(NodeName).SubResource("proxy")
 	eventually(t, "the summary has the pod's figures", func() error {
-		text, err := proxy.Suffix("stats/summary").DoRaw(t.Context())
+		text, err := askKubelet(t, "stats/summary")
 		if err != nil {
 			return err
 		}
@@ -114,7 +118,7 @@ containers:
 		"metrics/cadvisor": {"container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_network_receive_bytes_total"},
 	} {
 		eventually(t, path+" has the pod's figures", func() error {
-			text, err := shared.Client.CoreV1().RESTClient().Get().Resource("nodes").Name(NodeName).SubResource("proxy").Suffix(path).DoRaw(t.Context())
+			text, err := askKubelet(t, path)
 			if err != nil {
 				return err
 			}
@@ -245,7 +249,7 @@ func testNode(t *testing.T) {
 	}
 	// Kubelet reads what the images take from ImageFsInfo.
 	eventually(t, "the image file system's size", func() error {
-		text, err := shared.Client.CoreV1().RESTClient().Get().Resource("nodes").Name(NodeName).SubResource("proxy").Suffix("stats/summary").DoRaw(t.Context())
+		text, err := askKubelet(t, "stats/summary")
 		if err != nil {
 			return err
 		}

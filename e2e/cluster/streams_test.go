@@ -219,9 +219,6 @@ containers:
   command: [sh, -c, "trap 'echo yes > /v/sleeper; exit 0' TERM; while :; do sleep 0.1; done"]
   volumeMounts: [{name: v, mountPath: /v}]
   lifecycle: {preStop: {sleep: {seconds: 3}}}
-- name: web
-  image: `+healthy+`
-  lifecycle: {postStart: {httpGet: {port: 8080, path: /healthz}}}
 `)
 	p.ready()
 	if got := readFile(t, host+"/started"); got != "yes\n" {
