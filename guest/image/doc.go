@@ -13,8 +13,8 @@
 // read-only ext4 disk with Wine (guest/wine.go says how it is laid out), from
 // Debian's packages and cmd/paddock-wininit. Wine itself is run once, in a root
 // of its own, to fill its registry, of which what programs without windows need
-// is kept; disks are cached by their inputs. The registry's times are dropped,
-// so that the same inputs give the same bytes.
+// is kept, without its times; disks are cached by their inputs. That two builds
+// from the same inputs give the same bytes is not tested for this disk.
 //
 // In the initrd:
 //
