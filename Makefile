@@ -64,16 +64,12 @@ run: deps build guest ## Run the daemon with a sample Linux and Windows pod unti
 E2E = $(shell go -C e2e list ./... | grep -v /e2e/cluster$$)
 
 .PHONY: test
-test: deps build guest lint critest ## Run all tests: units with the race detector, end to end, a Kubernetes cluster, CRI validation two specs at once, servers on volumes, the Windows build
+test: deps build guest lint critest ## Run all tests but those of targets of their own (cluster, volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 $(E2E)
-	$(MAKE) cluster
 	go -C e2e build -o ../build/bin/conformance ./cmd/conformance
 	build/bin/conformance -parallel=2
-	go -C e2e build -o ../build/bin/volumes ./cmd/volumes
-	build/bin/volumes
-	$(MAKE) test-windows
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
 
