@@ -105,7 +105,11 @@ func TestDiskVolumes(t *testing.T) {
 	t.Cleanup(func() { tool(t, "losetup", "--detach", device) })
 	marks := filepath.Join("/run/paddock/direct-volumes", base64.URLEncoding.EncodeToString([]byte(volume)))
 	writeFile(t, filepath.Join(marks, "mountInfo.json"), fmt.Sprintf(`{"volume-type":"block","device":%q,"fstype":"ext4"}`, disk))
-	t.Cleanup(func() { os.RemoveAll(marks) })
+	t.Cleanup(func() {
+		os.RemoveAll(marks)
+		os.Remove(filepath.Dir(marks))
+		os.Remove("/run/paddock") // unless a Paddock of this machine has something there
+	})
 
 	p := runPod(t, nil)
 	c := p.run("main", "exec sleep 1000", func(cfg *runtimeapi.ContainerConfig) {
