@@ -9,7 +9,6 @@ set -euo pipefail
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 output=$(realpath -m "${1:?usage: hack/crun.sh OUTPUT}")
 
-[[ -x $output ]] && exit 0
 cd "$(dirname "$0")/.."
 mkdir -p .cache/crun/{lists/partial,source} "$(dirname "$output")"
 cache=$PWD/.cache/crun

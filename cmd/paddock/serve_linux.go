@@ -24,27 +24,6 @@ import (
 	"github.com/paddock-run/paddock/podsandbox/vm/qemu"
 )
 
-// serve runs the daemon on a Linux host until ctx ends.
-func serve(ctx context.Context, cfg *config.Config) error {
-	d := new(daemon)
-	defer d.close(ctx)
-	unlock, err := lockState(cfg)
-	if err != nil {
-		return err
-	}
-	d.onClose(unlock)
-	server, err := d.assemble(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	listener, err := listen(cfg)
-	if err != nil {
-		return err
-	}
-	klog.FromContext(ctx).Info("Serving CRI", "socket", cfg.Socket, "version", version)
-	return server.Serve(ctx, listener)
-}
-
 // assemble makes the parts, lowest first.
 func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server, error) {
 	vms, err := newVMs(ctx, cfg)
@@ -57,15 +36,9 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, err
 	}
 	d.onClose(net.Close)
-	images, err := imageservice.New(ctx, imageservice.Config{
-		Root:                   filepath.Join(cfg.Root, "images"),
-		CertsDir:               cfg.Registry.CertsDir,
-		UserAgent:              "paddock/" + version,
-		MaxConcurrentDownloads: cfg.Registry.MaxConcurrentDownloads,
-		MaxLayerBytes:          cfg.Images.MaxLayerSize.Value(),
-		PinnedImages:           cfg.Images.Pinned,
-		WindowsVersion:         guest.WineWindowsVersion,
-	})
+	imageCfg := imageConfig(cfg)
+	imageCfg.WindowsVersion = guest.WineWindowsVersion
+	images, err := imageservice.New(ctx, imageCfg)
 	if err != nil {
 		return nil, fmt.Errorf("image service: %w", err)
 	}
@@ -83,19 +56,13 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, err
 	}
 	d.onClose(plugins.close)
-	pods, err := podsandbox.New(ctx, podsandbox.Config{
-		Root:              cfg.Root,
-		StateDir:          cfg.State,
-		HostVersion:       version,
-		DefaultMemory:     uint64(cfg.VM.Memory.Value()),
-		PodOverheadMemory: uint64(cfg.VM.Overhead.Value()),
-		ScratchSize:       uint64(cfg.VM.Scratch.Value()),
-		Pool:              podsandbox.PoolConfig{Min: cfg.VM.Pool.Min, Max: cfg.VM.Pool.Max, MemoryBytes: uint64(cfg.VM.Pool.Memory.Value())},
-		CDISpecDirs:       cfg.CDI.Dirs(),
-		NoChangeNotices:   !cfg.Volumes.ChangeNotices,
-		DirectVolumeDirs:  cfg.Volumes.Direct,
-		WineDisk:          wineDisk(cfg),
-	}, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares, Hooks: plugins.hooks()})
+	wine := wineDisk(cfg)
+	podCfg := sandboxConfig(cfg)
+	podCfg.CDISpecDirs = cfg.CDI.Dirs()
+	podCfg.NoChangeNotices = !cfg.Volumes.ChangeNotices
+	podCfg.DirectVolumeDirs = cfg.Volumes.Direct
+	podCfg.WineDisk = wine
+	pods, err := podsandbox.New(ctx, podCfg, podsandbox.Deps{VMs: vms, Network: net, Images: images, Shares: shares, Hooks: plugins.hooks()})
 	if err != nil {
 		return nil, fmt.Errorf("pod sandboxes: %w", err)
 	}
@@ -104,12 +71,9 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, err
 	}
 	criCfg := criConfig(cfg)
-	info := vms.Info()
-	criCfg.Backend = map[string]string{
-		"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
-		"windows": windowsBackend,
-	}
-	if wineDisk(cfg) == "" {
+	criCfg.Backend = backend(vms.Info())
+	criCfg.Backend["windows"] = windowsBackend
+	if wine == "" {
 		klog.FromContext(ctx).Info("Windows pods are refused: the guest image has no Wine disk (make guest)", "guestDir", cfg.ResolveGuestDir())
 		criCfg.Handlers = slices.DeleteFunc(criCfg.Handlers, func(h guest.Handler) bool { return h == guest.WCOW })
 		criCfg.Backend["windows"] = "none"

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/windows"
-	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/config"
 	"github.com/paddock-run/paddock/cri"
@@ -21,27 +20,6 @@ import (
 
 // runHelperProcess: the daemon has no helpers on this host.
 func runHelperProcess([]string) {}
-
-// serve runs the daemon on a Windows host until ctx ends.
-func serve(ctx context.Context, cfg *config.Config) error {
-	d := new(daemon)
-	defer d.close(ctx)
-	unlock, err := lockState(cfg)
-	if err != nil {
-		return err
-	}
-	d.onClose(unlock)
-	server, err := d.assemble(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	listener, err := listen(cfg)
-	if err != nil {
-		return err
-	}
-	klog.FromContext(ctx).Info("Serving CRI", "socket", cfg.Socket, "version", version)
-	return server.Serve(ctx, listener)
-}
 
 // assemble makes the parts, lowest first.
 func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server, error) {
@@ -60,27 +38,12 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, err
 	}
 	d.onClose(pods.Close)
-	images, err := imageservice.New(ctx, imageservice.Config{
-		Root:                   filepath.Join(cfg.Root, "images"),
-		CertsDir:               cfg.Registry.CertsDir,
-		UserAgent:              "paddock/" + version,
-		MaxConcurrentDownloads: cfg.Registry.MaxConcurrentDownloads,
-		MaxLayerBytes:          cfg.Images.MaxLayerSize.Value(),
-		PinnedImages:           cfg.Images.Pinned,
-	})
+	images, err := imageservice.New(ctx, imageConfig(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("image service: %w", err)
 	}
 	d.onClose(images.Close)
-	manager, err := podsandbox.New(ctx, podsandbox.Config{
-		Root:              cfg.Root,
-		StateDir:          cfg.State,
-		HostVersion:       version,
-		DefaultMemory:     uint64(cfg.VM.Memory.Value()),
-		PodOverheadMemory: uint64(cfg.VM.Overhead.Value()),
-		ScratchSize:       uint64(cfg.VM.Scratch.Value()),
-		Pool:              podsandbox.PoolConfig{Min: cfg.VM.Pool.Min, Max: cfg.VM.Pool.Max, MemoryBytes: uint64(cfg.VM.Pool.Memory.Value())},
-	}, podsandbox.Deps{
+	manager, err := podsandbox.New(ctx, sandboxConfig(cfg), podsandbox.Deps{
 		VMs: vms, Network: pods, Images: images, Shares: noShares{},
 		Scratch: podsandbox.NewVHDXScratch(filepath.Join(dir, "scratch.ext4.gz"), uint64(cfg.VM.Scratch.Value())),
 	})
@@ -89,10 +52,7 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	}
 	d.onClose(manager.Close)
 	criCfg := criConfig(cfg)
-	info := vms.Info()
-	criCfg.Backend = map[string]string{
-		"hypervisor": info.Backend, "accelerator": info.Accelerator, "channel": info.Channel, "details": info.Details,
-	}
+	criCfg.Backend = backend(vms.Info())
 	server, err := cri.New(criCfg, manager, images)
 	if err != nil {
 		return nil, err

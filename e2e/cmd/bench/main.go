@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"github.com/paddock-run/paddock/e2e/bench"
 	"github.com/paddock-run/paddock/e2e/checkout"
 	"github.com/paddock-run/paddock/e2e/cninet"
+	"github.com/paddock-run/paddock/e2e/command"
 	"github.com/paddock-run/paddock/e2e/conformance"
 	"github.com/paddock-run/paddock/e2e/criclient"
 	"github.com/paddock-run/paddock/e2e/daemon"
@@ -46,15 +46,7 @@ var focus = flag.String("critest-focus", "", "run only specs of the suite that m
 // samples is how many pods, and how many containers, a round of critest -benchmark measures.
 const samples = 5
 
-func main() {
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("bench", run, os.Interrupt) }
 
 func run(ctx context.Context) (err error) {
 	dir, err := os.MkdirTemp("", "paddock-bench-")

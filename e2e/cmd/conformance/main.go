@@ -9,11 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 
 	"github.com/paddock-run/paddock/e2e/checkout"
+	"github.com/paddock-run/paddock/e2e/command"
 	"github.com/paddock-run/paddock/e2e/conformance"
 )
 
@@ -23,15 +23,7 @@ var (
 	handler  = flag.String("handler", "lcow", "runtime handler to test")
 )
 
-func main() {
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "conformance:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("conformance", run, os.Interrupt, syscall.SIGTERM) }
 
 func run(ctx context.Context) (err error) {
 	root, err := checkout.Root()

@@ -9,11 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 
 	"github.com/paddock-run/paddock/e2e/checkout"
+	"github.com/paddock-run/paddock/e2e/command"
 	"github.com/paddock-run/paddock/e2e/posix"
 )
 
@@ -22,15 +22,7 @@ var (
 	prepare = flag.Bool("prepare", false, "make the image, and run nothing")
 )
 
-func main() {
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "posix:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("posix", run, os.Interrupt, syscall.SIGTERM) }
 
 func run(ctx context.Context) error {
 	root, err := checkout.Root()

@@ -10,22 +10,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/paddock-run/paddock/e2e/command"
 )
 
 var once = flag.Bool("once", false, "end after the pods have run, instead of serving until Ctrl-C")
 
-func main() {
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "sample:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("sample", run, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) }
 
 func run(ctx context.Context) (err error) {
 	if os.Geteuid() != 0 {

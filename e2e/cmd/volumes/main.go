@@ -8,12 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/paddock-run/paddock/e2e/checkout"
+	"github.com/paddock-run/paddock/e2e/command"
 	"github.com/paddock-run/paddock/e2e/volumes"
 )
 
@@ -23,15 +23,7 @@ var (
 	prepare = flag.Bool("prepare", false, "make the images' layers, and run nothing")
 )
 
-func main() {
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "volumes:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("volumes", run, os.Interrupt, syscall.SIGTERM) }
 
 func run(ctx context.Context) error {
 	root, err := checkout.Root()
