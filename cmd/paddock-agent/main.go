@@ -2,7 +2,7 @@
 
 // Command paddock-agent is PID 1 of a utility VM. Run with the argument
 // "pause" it is PID 1 of a pod's shared PID namespace instead, which only
-// reaps; with "rehearse" it ends at once; run as "modprobe" it loads a kernel module for the kernel.
+// reaps; with "mounts" it serves to the node what containers have mounted; with "rehearse" it ends at once; run as "modprobe" it loads a kernel module for the kernel.
 package main
 
 import (
@@ -26,6 +26,12 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == agent.PauseArg {
 		agent.Pause()
+	}
+	if len(os.Args) > 1 && os.Args[1] == agent.MountServerArg {
+		if err := agent.ServeMounts(); err != nil {
+			klog.Exit("Serve mounts to the node: ", err)
+		}
+		return
 	}
 	if os.Getpid() != 1 {
 		klog.Exit("paddock-agent is the first process of a utility VM and does nothing elsewhere")

@@ -48,7 +48,15 @@ func TestMountReachesTheNode(t *testing.T) {
 	readHost(t, filepath.Join(dir, "tmp/sub/f"), "deeper\n")
 	c.exec("mount --bind /out/src /out/bind")
 	readHost(t, filepath.Join(dir, "bind/f"), "of the host\n")
+	// What the node has open must not keep the guest from starting processes.
+	open, err := os.OpenFile(filepath.Join(dir, "bind/f"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.exec("mount --bind /etc /out/root")
+	if err := open.Close(); err != nil {
+		t.Error(err)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "root/passwd")); err != nil {
 		t.Error(err)
 	}

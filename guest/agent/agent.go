@@ -8,6 +8,7 @@ import (
 	"github.com/paddock-run/paddock/guest/agent/crun"
 	"github.com/paddock-run/paddock/guest/agent/disk"
 	"github.com/paddock-run/paddock/guest/agent/fusepump"
+	"github.com/paddock-run/paddock/guest/agent/mountserver"
 	"github.com/paddock-run/paddock/guest/agent/reaper"
 	"github.com/paddock-run/paddock/guest/api"
 )
@@ -20,7 +21,7 @@ type Agent struct {
 	shares  fusepump.Manager
 	sandbox sandbox
 	mounts  *mountWatch
-	exports *mountExports
+	exports *mountserver.Client
 
 	mu          sync.Mutex
 	containers  map[string]*container // also those being created
@@ -40,13 +41,14 @@ func New(r *reaper.Reaper, emulated bool) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Agent{
+	a := &Agent{
 		reaper:     r,
 		runtime:    &crun.Runtime{Program: program, Root: "/run/crun", Reaper: r, FixedAddresses: emulated},
 		disks:      disk.NewTable("/l"),
 		mounts:     newMountWatch(),
-		exports:    newMountExports(),
 		containers: map[string]*container{},
 		attached:   map[string]bool{},
-	}, nil
+	}
+	a.exports = mountserver.NewClient(a.startMountServer)
+	return a, nil
 }

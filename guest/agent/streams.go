@@ -59,7 +59,7 @@ func (a *Agent) serveStream(ctx context.Context, conn net.Conn, sharesOnly bool)
 	case *api.StreamHeader_Share:
 		return a.serveShare(conn, kind.Share.GetShareId())
 	case *api.StreamHeader_Mount:
-		return a.exports.serve(conn, kind.Mount)
+		return a.serveMount(conn, kind.Mount)
 	}
 	if sharesOnly {
 		return refuse(conn, status.Error(codes.PermissionDenied, "only streams of file systems are served here"))

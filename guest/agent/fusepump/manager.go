@@ -131,6 +131,7 @@ func (m *Manager) Sync() error {
 }
 
 func syncMount(target string) error {
+	defer unforked()()
 	fd, err := unix.Open(target, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("write %s back: %w", target, err)

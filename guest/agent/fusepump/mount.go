@@ -53,6 +53,7 @@ func settlePoll(target string, rootIsFile bool) error {
 	if !rootIsFile {
 		path = filepath.Join(target, pollProbe)
 	}
+	defer unforked()()
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)

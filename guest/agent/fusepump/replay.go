@@ -186,6 +186,7 @@ func (r *replayer) do(c *sharechange.Change) error {
 		if c.Mode&unix.S_IFMT != unix.S_IFREG {
 			return nil
 		}
+		defer unforked()()
 		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
