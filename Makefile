@@ -111,6 +111,7 @@ posix: deps build guest ## Run suites of file system tests that others wrote, on
 
 .PHONY: bench
 bench: deps build guest critest peers ## Measure Paddock beside containerd + runc: build/bench, docs/benchmarks.md (BENCHFLAGS="-critest=0 -pods=20", ...)
+	@hack/install-deps.sh bench
 	go -C e2e build -o ../build/bin/bench ./cmd/bench
 	build/bin/bench $(BENCHFLAGS)
 

@@ -4,6 +4,7 @@
 #
 #   hack/install-deps.sh            what `make run` and `make test` need
 #   hack/install-deps.sh generate   what `make generate` needs as well
+#   hack/install-deps.sh bench      what `make bench` needs as well
 #   hack/install-deps.sh wine       what `make wine` needs as well
 set -euo pipefail
 
@@ -38,6 +39,10 @@ wanted="
 "
 if [[ ${1:-} == generate ]]; then
 	wanted+="/usr/bin/protoc protobuf-compiler"$'\n'
+fi
+
+if [[ ${1:-} == bench ]]; then
+	wanted+="/usr/bin/iperf3 iperf3"$'\n'
 fi
 
 if [[ ${1:-} == wine ]]; then

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,6 +30,8 @@ func (s *Subject) Burst(ctx context.Context, n int) (err error) {
 			err = removeErr
 		}
 	}()
+	s.count(n, burstRow, burstRate, densePSS, daemonPSS)
+	before := pss(strconv.Itoa(s.Daemon))
 	begin := time.Now()
 	var all errgroup.Group
 	for i := range n {
@@ -52,6 +55,7 @@ func (s *Subject) Burst(ctx context.Context, n int) (err error) {
 	if err := Settle(ctx); err != nil {
 		return err
 	}
+	s.Add(daemonPSS, (float64(pss(strconv.Itoa(s.Daemon)))-float64(before))/float64(n)/(1<<20))
 	for _, id := range ids {
 		pss, err := podPSS(id)
 		if err != nil {

@@ -20,8 +20,14 @@ type Subject struct {
 	Handler string
 	// LogDir is where its containers' logs go.
 	LogDir string
+	// Daemon is the PID of its daemon.
+	Daemon int
 	// Samples by row name; durations in ms.
 	Samples map[string][]float64
+	// Counts are how many things samples were taken of, where that is for the caller to say.
+	Counts map[string]int
+	// Shares are rows of its own: what is left in a pod of what the machine can do.
+	Shares []Result
 	// Steps are the daemon's own account of one pod's start, if it gives one.
 	Steps []Step
 
@@ -34,6 +40,16 @@ func (s *Subject) Add(row string, value float64) {
 		s.Samples = map[string][]float64{}
 	}
 	s.Samples[row] = append(s.Samples[row], value)
+}
+
+// count notes how many things the samples of rows are of.
+func (s *Subject) count(n int, rows ...string) {
+	if s.Counts == nil {
+		s.Counts = map[string]int{}
+	}
+	for _, row := range rows {
+		s.Counts[row] = n
+	}
 }
 
 func (s *Subject) timed(row string, call func() error) (time.Duration, error) {

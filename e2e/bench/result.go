@@ -22,6 +22,7 @@ type Result struct {
 	Runs     int     `json:"runs"`
 }
 
+// row's name may hold a %d: how many of its things there were (Subject.Counts).
 type row struct {
 	samples, name, unit string
 	percentile          int
@@ -44,10 +45,15 @@ var rows = append([]row{
 	{CloneRow, "CreatePod, no sandbox ready, p50", "ms", 50, false},
 	{CloneReadyRow, "clone to agent ready p50", "ms", 50, false},
 	{ColdRow, "CreatePod, no template either, p50", "ms", 50, false},
-	{burstRow, "burst pods p50", "ms", 50, false},
-	{burstRow, "burst pods p95", "ms", 95, false},
-	{burstRate, "burst pods/s", "1/s", 50, true},
-	{densePSS, "idle pod PSS MiB, many pods", "MiB", 50, false},
+	{burstRow, "burst %d pods p50", "ms", 50, false},
+	{burstRow, "burst %d pods p95", "ms", 95, false},
+	{burstRate, "burst %d pods, pods/s", "1/s", 50, true},
+	{densePSS, "idle pod PSS MiB, %d pods", "MiB", 50, false},
+	{daemonPSS, "daemon's share PSS MiB a pod, %d pods", "MiB", 50, false},
+	{listFew, "ListContainers of 10 p50", "ms", 50, false},
+	{listMany, "ListContainers of %d p50", "ms", 50, false},
+	{statusFew, "ContainerStatus, one of 10, p50", "ms", 50, false},
+	{statusMany, "ContainerStatus, one of %d, p50", "ms", 50, false},
 	{SuiteWall, SuiteWall, "s", 50, false},
 }, critestRows()...)
 
@@ -65,6 +71,7 @@ const (
 	burstRow  = "burst"
 	burstRate = "burst rate"
 	densePSS  = "dense PSS"
+	daemonPSS = "daemon PSS"
 )
 
 // SuiteWall is the row of how long Kubernetes' validation suite takes, in seconds.
@@ -98,7 +105,11 @@ func Compare(paddock, peer *Subject) []Result {
 		if len(a) == 0 || len(b) == 0 {
 			continue
 		}
-		res := Result{Name: r.name, Unit: r.unit, PeerName: peer.Name, Runs: len(a),
+		name := r.name
+		if n := paddock.Counts[r.samples]; strings.Contains(name, "%d") {
+			name = fmt.Sprintf(name, n)
+		}
+		res := Result{Name: name, Unit: r.unit, PeerName: peer.Name, Runs: len(a),
 			Paddock: percentile(a, r.percentile), Peer: percentile(b, r.percentile)}
 		res.Ratio = res.Paddock / res.Peer
 		if r.moreIsBetter {
@@ -106,7 +117,7 @@ func Compare(paddock, peer *Subject) []Result {
 		}
 		out = append(out, res)
 	}
-	return out
+	return append(out, paddock.Shares...)
 }
 
 // percentile is the nearest-rank percentile.

@@ -177,6 +177,9 @@ func (d *Daemon) awaitReady(ctx context.Context) error {
 // Dial makes a client of the daemon.
 func (d *Daemon) Dial() (*criclient.Client, error) { return criclient.Dial(d.opts.Socket) }
 
+// PID is the process's.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
 // Kill ends the daemon with SIGKILL, as a crash would.
 func (d *Daemon) Kill() error {
 	if err := d.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {

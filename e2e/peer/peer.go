@@ -106,6 +106,9 @@ state = %q
 		cninet.PluginDir, o.Network.ConfDir, filepath.Join(bin, "runc"), filepath.Join(o.Root, "opt"))
 }
 
+// PID is the process's.
+func (p *Peer) PID() int { return p.cmd.Process.Pid }
+
 // Stop ends containerd; its pods must have been removed.
 func (p *Peer) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -26,6 +26,8 @@ type Container struct {
 	User    int64
 	// Mounts are folders of the host, by where the container sees them.
 	Mounts map[string]string
+	// Devices are block devices of the host, by where the container sees them.
+	Devices map[string]string
 	// Memory is its limit, in MiB.
 	Memory     int64
 	Privileged bool
@@ -70,6 +72,9 @@ func (p *Pod) Start(ctx context.Context, name string, c Container) (*Running, er
 	for inside, host := range c.Mounts {
 		cfg.Mounts = append(cfg.Mounts, &runtimeapi.Mount{HostPath: host, ContainerPath: inside})
 	}
+	for inside, host := range c.Devices {
+		cfg.Devices = append(cfg.Devices, &runtimeapi.Device{HostPath: host, ContainerPath: inside, Permissions: "mrw"})
+	}
 	cfg.Linux.SecurityContext.RunAsUser = &runtimeapi.Int64Value{Value: c.User}
 	cfg.Linux.SecurityContext.RunAsGroup = &runtimeapi.Int64Value{Value: c.User}
 	cfg.Linux.SecurityContext.Privileged = c.Privileged
@@ -87,6 +92,9 @@ func (p *Pod) Start(ctx context.Context, name string, c Container) (*Running, er
 	}
 	return r, nil
 }
+
+// ID is the sandbox's.
+func (p *Pod) ID() string { return p.id }
 
 // Kill ends the pod's VM, as a power cut would.
 func (p *Pod) Kill() error {

@@ -37,6 +37,9 @@ var (
 	misses = flag.Int("misses", 5, "pods to run on a Paddock that makes nothing ahead, with and without templates")
 	burst  = flag.Int("burst", 50, "pods to run at once on each runtime")
 
+	crowd  = flag.Int("crowd", 1000, "containers of each runtime among which calls are measured")
+	limits = flag.Bool("limits", true, "measure what is left in a pod of the VM's disk and network")
+
 	suites     = flag.Int("critest", 1, "runs of Kubernetes' validation suite (critest -parallel=2) on each runtime")
 	benchmarks = flag.Int("critest-benchmark", 2, "rounds of critest -benchmark on each runtime, each of "+strconv.Itoa(samples)+" pods and as many containers")
 )
@@ -101,6 +104,19 @@ func run(ctx context.Context) (err error) {
 			}
 		}
 	}
+	for _, s := range b.subjects {
+		if *crowd > 0 {
+			fmt.Printf("%d containers: %s\n", *crowd, s.Name)
+			if err := errors.Join(bench.Settle(ctx), s.Crowd(ctx, small, *crowd)); err != nil {
+				return err
+			}
+		}
+	}
+	if *limits {
+		if err := b.limits(ctx); err != nil {
+			return err
+		}
+	}
 	// What critest says comes last: the rest is worth reporting without it.
 	return errors.Join(b.critest(ctx), b.report(ctx))
 }
@@ -113,6 +129,7 @@ type setup struct {
 	suites   []conformance.Suite
 	certs    string
 	network  *cninet.Network // Paddock's
+	state    string          // its state directory
 	closers  []func() error
 }
 
@@ -150,15 +167,16 @@ func (b *setup) startPaddock(ctx context.Context, certs string) (err error) {
 	}
 	b.onClose(b.network.Remove)
 	b.certs = certs
-	socket, err := b.daemon(ctx, "p", daemon.Options{})
+	d, o, err := b.daemon(ctx, "p", daemon.Options{})
 	if err != nil {
 		return err
 	}
-	return b.subject("Paddock", socket, "lcow")
+	b.state = o.State
+	return b.subject("Paddock", o.Socket, "lcow", d.PID())
 }
 
 // daemon starts one with a root and state of its own.
-func (b *setup) daemon(ctx context.Context, name string, o daemon.Options) (socket string, err error) {
+func (b *setup) daemon(ctx context.Context, name string, o daemon.Options) (*daemon.Daemon, daemon.Options, error) {
 	o.State = fmt.Sprintf("/run/pdkbench-%d%s", os.Getpid(), name)
 	b.onClose(func() error { return os.RemoveAll(o.State) })
 	o.Root, o.Socket = filepath.Join(b.dir, "paddock-"+name), filepath.Join(o.State, "p.sock")
@@ -166,13 +184,13 @@ func (b *setup) daemon(ctx context.Context, name string, o daemon.Options) (sock
 	o.LogLevel = 2
 	d, err := daemon.New(o)
 	if err != nil {
-		return "", err
+		return nil, o, err
 	}
 	if err := d.Start(ctx); err != nil {
-		return "", err
+		return nil, o, err
 	}
 	b.onClose(d.Stop)
-	return o.Socket, nil
+	return d, o, nil
 }
 
 func (b *setup) startPeer(ctx context.Context, certs string) error {
@@ -198,10 +216,10 @@ func (b *setup) startPeer(ctx context.Context, certs string) error {
 		return err
 	}
 	b.onClose(p.Stop)
-	return b.subject(peer.Name, p.Socket, "")
+	return b.subject(peer.Name, p.Socket, "", p.PID())
 }
 
-func (b *setup) subject(name, socket, handler string) error {
+func (b *setup) subject(name, socket, handler string, pid int) error {
 	client, err := criclient.Dial(socket)
 	if err != nil {
 		return err
@@ -209,7 +227,7 @@ func (b *setup) subject(name, socket, handler string) error {
 	b.onClose(client.Close)
 	b.onClose(func() error { return client.RemoveAll(context.Background()) })
 	logs := filepath.Join(b.dir, fmt.Sprintf("logs-%d", len(b.subjects)))
-	b.subjects = append(b.subjects, &bench.Subject{Name: name, Client: client, Handler: handler, LogDir: logs})
+	b.subjects = append(b.subjects, &bench.Subject{Name: name, Client: client, Handler: handler, LogDir: logs, Daemon: pid})
 	b.suites = append(b.suites, conformance.Suite{Socket: socket, Handler: handler})
 	return os.MkdirAll(logs, 0o755)
 }
@@ -250,7 +268,7 @@ func (b *setup) report(ctx context.Context) error {
 	if err := bench.WriteJSON(filepath.Join(root, "build", "bench", "results.json"), results); err != nil {
 		return err
 	}
-	if *pods*(*pulls)*(*misses)*(*burst)*(*suites)*(*benchmarks) == 0 || *focus != "" {
+	if *pods*(*pulls)*(*misses)*(*burst)*(*crowd)*(*suites)*(*benchmarks) == 0 || !*limits || *focus != "" {
 		fmt.Println("docs/benchmarks.md stays as it was: the flags leave rows out")
 		return nil
 	}

@@ -31,11 +31,11 @@ func (b *setup) misses(ctx context.Context, image string) error {
 }
 
 func (b *setup) missesOf(ctx context.Context, name, row, image string, o daemon.Options) error {
-	socket, err := b.daemon(ctx, name, o)
+	_, o, err := b.daemon(ctx, name, o)
 	if err != nil {
 		return err
 	}
-	client, err := criclient.Dial(socket)
+	client, err := criclient.Dial(o.Socket)
 	if err != nil {
 		return err
 	}
