@@ -83,6 +83,9 @@ func newProcess(terminal, stdin bool, window int) (p *process, child childStdio,
 	return p, child, nil
 }
 
+// copyBuffers are used again: probes run a process every few seconds.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
 // copyOut moves output into its buffer until the last writer has closed it.
 func (p *process) copyOut(r *os.File, out *stream.OutputBuffer) {
 	p.copies = append(p.copies, r)
@@ -90,7 +93,9 @@ func (p *process) copyOut(r *os.File, out *stream.OutputBuffer) {
 		defer out.Close()
 		defer r.Close()
 		// A terminal's master reads EIO when its last user is gone: an end like any other.
-		io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{r}, make([]byte, 32<<10))
+		buf := copyBuffers.Get().(*[]byte)
+		defer copyBuffers.Put(buf)
+		io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{r}, *buf)
 	}()
 }
 

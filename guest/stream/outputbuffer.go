@@ -174,7 +174,7 @@ func (b *OutputBuffer) drop(conn net.Conn) {
 
 // send writes output from offset on until it has all been sent (finished), or conn is replaced or fails.
 func (b *OutputBuffer) send(conn net.Conn, offset uint64) (finished bool, err error) {
-	chunk := make([]byte, 0, sendChunk)
+	var chunk []byte // most outputs are short
 	for {
 		if chunk, err = b.next(conn, offset, chunk[:0]); err != nil {
 			return false, err
