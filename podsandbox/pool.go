@@ -30,8 +30,11 @@ const (
 	fillTime = 5 * time.Minute
 	// drainPoolTime bounds the emptying of the pool when the Manager closes.
 	drainPoolTime = 20 * time.Second
-	// yieldTime is how long at most the pool keeps still while pods are being made.
+	// yieldTime is how long at most the pool keeps still while pods are being made,
+	// burstTime the same while some of them wait for others: what is made ahead then
+	// helps none of them.
 	yieldTime = 500 * time.Millisecond
+	burstTime = 30 * time.Second
 )
 
 // pool keeps bases ready, as many as were asked for lately:
@@ -164,14 +167,18 @@ func (p *pool) surplus(ctx context.Context) int {
 // yield waits while pods are being made, which need the processors more.
 func (p *pool) yield(ctx context.Context) {
 	p.mu.Lock()
-	quiet, busy := p.quiet, p.runs > 0
+	quiet, runs := p.quiet, p.runs
 	p.mu.Unlock()
-	if !busy {
+	if runs == 0 {
 		return
+	}
+	most := yieldTime
+	if runs > cap(p.m.making) {
+		most = burstTime
 	}
 	select {
 	case <-quiet:
-	case <-time.After(yieldTime):
+	case <-time.After(most):
 	case <-ctx.Done():
 	}
 }
@@ -205,6 +212,7 @@ func (p *pool) fill(ctx context.Context) (err error) {
 	if err := b.make(ctx, cfg); err != nil {
 		return err
 	}
+	p.yield(ctx)
 	if err := b.rehearse(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -168,6 +169,33 @@ func TestPoolKilledAtAnyStep(t *testing.T) {
 			next := <-took
 			w.m.Close()
 			next.nothingLeft()
+		})
+	}
+}
+
+// TestPoolStandsStillInABurst has nothing made ahead while pods wait for their turn.
+func TestPoolStandsStillInABurst(t *testing.T) {
+	for pods, patience := range map[int]time.Duration{0: 0, 2: yieldTime, 3: burstTime} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPool(&Manager{making: make(chan struct{}, 2)}, PoolConfig{})
+			for range pods {
+				p.begin()
+			}
+			begin := time.Now()
+			p.yield(t.Context())
+			if waited := time.Since(begin); waited != patience {
+				t.Errorf("while %d pods are made the pool stands still for %v, want %v", pods, waited, patience)
+			}
+			time.AfterFunc(time.Millisecond, func() {
+				for range pods {
+					p.end()
+				}
+			})
+			begin = time.Now()
+			p.yield(t.Context())
+			if waited := time.Since(begin); pods > 0 && waited != time.Millisecond {
+				t.Errorf("after %d pods were made the pool stands still for %v more", pods, waited)
+			}
 		})
 	}
 }
