@@ -72,6 +72,8 @@ test: deps build guest lint critest ## Run all tests but those of targets of the
 	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
+	go -C e2e/bridge vet ./...
+	go -C e2e/bridge test -timeout 10m -count=1 ./...
 
 .PHONY: wine
 wine: deps ## Make the Wine that tests of Windows builds run under: .cache/wine (190 MB to fetch)
@@ -86,6 +88,10 @@ test-windows: deps guest wine ## Test the Windows build under Wine: units, and t
 .PHONY: e2e
 e2e: deps build guest ## Run the end-to-end tests only
 	go -C e2e test -timeout 30m -count=1 -v $(E2E)
+
+.PHONY: bridge
+bridge: deps guest critest ## Run the client of Windows' guest service against Microsoft's own for Linux, in a VM
+	go -C e2e/bridge test -timeout 10m -count=1 -v ./...
 
 .PHONY: conformance
 conformance: deps build guest critest ## Run Kubernetes' CRI validation suite, serially and two specs at once: build/conformance (CONFORMANCEFLAGS="-focus=...")

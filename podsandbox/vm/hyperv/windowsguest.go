@@ -2,15 +2,12 @@ package hyperv
 
 import (
 	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/bridge"
 	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/schema"
 )
 
-// bridgePort is the socket service on which the guest's own service of a Windows VM
-// connects to the host, and logPort where it sends its log.
-const (
-	bridgeService = "acef5661-84a1-4e44-856b-6245e69f4620"
-	logService    = "172dad59-976d-45f2-8b6c-6d1b13f2ac4d"
-)
+// logService is where the guest's own service of a Windows VM sends its log.
+const logService = "172dad59-976d-45f2-8b6c-6d1b13f2ac4d"
 
 // directMapMiB is how much of a Windows guest's files may be mapped into it at once.
 const directMapMiB = 1024
@@ -31,8 +28,8 @@ func windowsDocument(m windowsMachine) *schema.ComputeSystem {
 	sockets := schema.HvSocketConfig{
 		DefaultBindSecurityDescriptor: administrators, DefaultConnectSecurityDescriptor: administrators,
 		ServiceTable: map[string]schema.HvSocketService{
-			bridgeService: {BindSecurityDescriptor: administrators, ConnectSecurityDescriptor: administrators},
-			logService:    {BindSecurityDescriptor: administrators, ConnectSecurityDescriptor: administrators},
+			bridge.BridgeService: {BindSecurityDescriptor: administrators, ConnectSecurityDescriptor: administrators},
+			logService:           {BindSecurityDescriptor: administrators, ConnectSecurityDescriptor: administrators},
 		},
 	}
 	return &schema.ComputeSystem{
