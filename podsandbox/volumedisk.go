@@ -41,7 +41,7 @@ const (
 func (c *classifier) limitedEmptyDir(name, hostPath string) *volumeDisk {
 	volume, below, _ := strings.Cut(strings.TrimPrefix(name, "emptydir/"), "/")
 	size := c.limits[volume]
-	if size == 0 {
+	if size == 0 || !emptyDirDisks {
 		return nil
 	}
 	dir := hostPath

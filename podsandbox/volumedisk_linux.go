@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// emptyDirDisks: this host makes disks for emptyDirs with a limit.
+const emptyDirDisks = true
+
 // blockDevice is the block device of the host that a path leads to; "" if it leads to anything else.
 func blockDevice(path string) string {
 	real, err := filepath.EvalSymlinks(path)

@@ -4,6 +4,9 @@ package podsandbox
 
 import "os"
 
+// emptyDirDisks: without mkfs.ext4, emptyDirs with a limit are on the pod's scratch disk like others.
+const emptyDirDisks = false
+
 // blockDevice: devices of other hosts are not passed on by path.
 func blockDevice(string) string { return "" }
 

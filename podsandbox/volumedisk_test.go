@@ -33,10 +33,10 @@ func TestParseMountInfo(t *testing.T) {
 	if err := os.WriteFile(disk, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	info := func() []byte {
-		return fmt.Appendf(nil, `{"volume-type":"block","device":%q,"fstype":"ext4","options":["ro"]}`, disk)
+	info := func(device string) []byte {
+		return fmt.Appendf(nil, `{"volume-type":"block","device":%q,"fstype":"ext4","options":["ro"]}`, device)
 	}
-	if d, err := parseMountInfo(info()); err != nil || !d.ReadOnly || d.fsType != "ext4" || d.subpath != "" || d.make {
+	if d, err := parseMountInfo(info(disk)); err != nil || !d.ReadOnly || d.fsType != "ext4" || d.subpath != "" || d.make {
 		t.Errorf("%+v, %v", d, err)
 	}
 	for _, text := range []string{
@@ -51,7 +51,7 @@ func TestParseMountInfo(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, d, err)
 		}
 	}
-	if _, err := parseMountInfo([]byte(`{"volume-type":"block","device":"/not/there","fstype":"ext4"}`)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := parseMountInfo(info(disk + "s")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a device that is not there: %v", err)
 	}
 }
@@ -101,6 +101,9 @@ func TestVolumeDisks(t *testing.T) {
 			if !ok {
 				continue
 			}
+			if m.Destination == "/cache" && !emptyDirDisks {
+				t.Errorf("this host has no disks for emptyDirs; %s is %v", m.Destination, source.Disk)
+			}
 			if addresses[m.Destination] == nil {
 				addresses[m.Destination] = map[string]bool{}
 			}
@@ -110,11 +113,14 @@ func TestVolumeDisks(t *testing.T) {
 			}
 		}
 	}
+	if !emptyDirDisks {
+		addresses["/cache"] = map[string]bool{"": true}
+	}
 	if len(addresses) != 2 || len(addresses["/cache"]) != 1 || len(addresses["/pv"]) != 1 {
 		t.Errorf("disks: %v", addresses)
 	}
 	info, err := os.Stat(filepath.Join(empty, emptyDirDisk))
-	if err != nil || info.Size() != 8<<20 {
+	if emptyDirDisks && (err != nil || info.Size() != 8<<20) || !emptyDirDisks && !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the emptyDir's disk: %v, %v", info, err)
 	}
 	s, err := w.m.sandbox(id)
