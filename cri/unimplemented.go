@@ -5,6 +5,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/paddock-run/paddock/guest"
 )
 
 // Capability is something of CRI that this build does not have. Asking for it is answered with codes.Unimplemented.
@@ -23,8 +25,9 @@ var (
 	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods need Wine's disk in the guest image (make guest)"}
 	missingCredentialSpec      = Capability{"credential specs of Windows containers", "group managed service accounts need a Windows host"}
 	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods by this configuration (hostNetwork.mode); use the pod network with hostPort"}
+	missingHostNetworkWindows  = Capability{"host network", "a VM cannot join a Windows node's network; use the pod network with hostPort, and what has to be on the node's own network as a Windows service of the node"}
 	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}
-	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod"}
+	missingHostProcess         = Capability{"host process containers", "HostProcess containers run on the node itself, which is never shared with a pod; use a Windows service or a scheduled task of the node, or a RuntimeClass of another runtime on that node"}
 )
 
 // Unimplemented lists every capability of CRI that a server with this Config lacks, for documentation.
@@ -37,12 +40,20 @@ func Unimplemented(cfg Config) []Capability {
 		list = append(list, missingWindowsPods)
 	}
 	if !cfg.HostNetwork {
-		list = append(list, missingHostNetwork)
+		list = append(list, cfg.missingHostNetwork())
 	}
 	if !cfg.MountOptions {
 		list = append(list, missingMountOptions)
 	}
 	return list
+}
+
+// missingHostNetwork tells what to use instead, on this host.
+func (c Config) missingHostNetwork() Capability {
+	if c.HostOS == guest.Windows {
+		return missingHostNetworkWindows
+	}
+	return missingHostNetwork
 }
 
 // String is the capability's line in documentation.

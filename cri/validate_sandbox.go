@@ -173,7 +173,7 @@ func (c Config) checkHostNetwork(l *runtimeapi.LinuxPodSandboxConfig) error {
 		return err
 	}
 	if !c.HostNetwork {
-		return missingHostNetwork.err()
+		return c.missingHostNetwork().err()
 	}
 	for name := range l.GetSysctls() {
 		if strings.HasPrefix(name, "net.") || strings.HasPrefix(name, "net/") {

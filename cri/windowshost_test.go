@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -54,6 +55,27 @@ func TestLinuxPodOnAWindowsNode(t *testing.T) {
 		_, err := h.pods.CreateContainer(testContext(t), &runtimeapi.CreateContainerRequest{PodSandboxId: pod.PodSandboxId, Config: cfg, SandboxConfig: sandbox})
 		if status.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v, want InvalidArgument", name, err)
+		}
+	}
+}
+
+// What needs the node itself is refused in words that say what to use.
+func TestNodesOwnOnAWindowsNode(t *testing.T) {
+	h := newHarness(t, windowsHost())
+	for want, change := range map[string]func(*runtimeapi.PodSandboxConfig){
+		"hostPort": func(c *runtimeapi.PodSandboxConfig) {
+			c.Linux.SecurityContext = &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: &runtimeapi.NamespaceOption{Network: runtimeapi.NamespaceMode_NODE}}
+		},
+		"Windows service": func(c *runtimeapi.PodSandboxConfig) {
+			c.Windows = &runtimeapi.WindowsPodSandboxConfig{SecurityContext: &runtimeapi.WindowsSandboxSecurityContext{HostProcess: true}}
+		},
+	} {
+		sandbox := goodSandbox()
+		sandbox.Linux.CgroupParent = ""
+		change(sandbox)
+		_, err := h.pods.RunPodSandbox(testContext(t), &runtimeapi.RunPodSandboxRequest{Config: sandbox})
+		if status.Code(err) != codes.Unimplemented || !strings.Contains(status.Convert(err).Message(), want) || strings.Contains(status.Convert(err).Message(), "hostNetwork.mode") {
+			t.Errorf("%v; want Unimplemented, and what to use instead: %s", err, want)
 		}
 	}
 }
