@@ -43,6 +43,13 @@ func (s *Server) Fail(function string, skip, count int, code uint32) {
 	s.faults = append(s.faults, &fault{function, skip, count, result(code)})
 }
 
+// Watch has f told of every call before it is served; nil ends that. Calls wait for f.
+func (s *Server) Watch(f func(function string, args []string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = f
+}
+
 // Heal ends all faults.
 func (s *Server) Heal() {
 	s.mu.Lock()

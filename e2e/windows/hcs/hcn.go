@@ -339,7 +339,7 @@ func (h *hcn) delete(kind string, args []string) (string, *refusal) {
 			return "", refuse(invalidArgument, "the namespace has endpoints")
 		}
 	case "Network":
-		removeTap(bridgeName(args[0]))
+		removeLink(bridgeName(args[0]))
 	}
 	delete(h.objects[kind], args[0])
 	return "", nil

@@ -167,7 +167,7 @@ func (s *Server) modifyNIC(sys *system, kind, id string, raw json.RawMessage) *r
 		if err := sys.machine.unplugNIC(id); err != nil {
 			return s.trouble(sys, err)
 		}
-		removeTap(p.tap)
+		removeLink(p.tap)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(sys.nics, id)
@@ -206,7 +206,7 @@ func (s *Server) addNIC(sys *system, id string, a adapter) *refusal {
 		return refuse(unspecified, "%v", err)
 	}
 	if err := sys.machine.plugNIC(slot, id, tap, address.String()); err != nil {
-		removeTap(tap)
+		removeLink(tap)
 		return s.trouble(sys, err)
 	}
 	s.mu.Lock()

@@ -50,13 +50,13 @@ func makeTap(bridge string) (string, error) {
 		f.Close()
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
-		removeTap(link.Name)
+		removeLink(link.Name)
 		return "", err
 	}
 	return link.Name, nil
 }
 
-func removeTap(name string) {
+func removeLink(name string) {
 	if link, err := netlink.LinkByName(name); err == nil {
 		_ = netlink.LinkDel(link)
 	}

@@ -29,7 +29,8 @@ type Server struct {
 	operations map[uint64]*operation
 	grants     map[string]map[string]bool // systems by the files that they may open
 	faults     []*fault
-	handlers   map[string]handler // of other services, such as the network's
+	watch      func(function string, args []string) // nil: nobody watches
+	handlers   map[string]handler                   // of other services, such as the network's
 	// Endpoints finds endpoints of the network's service; nil: there is none.
 	Endpoints     Endpoints
 	networks      *hcn              // nil: there is none
@@ -83,20 +84,32 @@ func Start(prefix string, logf func(string, ...any)) (*Server, error) {
 // Address is for the environment of Wine's programs: PADDOCK_STANDIN.
 func (s *Server) Address() string { return s.listen.Addr().String() }
 
-// Close ends the service and every machine.
+// Close ends the service, every machine and every network.
 func (s *Server) Close() {
 	s.listen.Close()
 	s.mu.Lock()
 	var machines []*machine
+	var links []string
 	for _, sys := range s.systems {
 		if sys.machine != nil {
 			machines = append(machines, sys.machine)
+		}
+		for _, p := range sys.nics {
+			links = append(links, p.tap)
+		}
+	}
+	if s.networks != nil {
+		for id := range s.networks.objects["Network"] {
+			links = append(links, bridgeName(id))
 		}
 	}
 	s.mu.Unlock()
 	for _, m := range machines {
 		_ = m.cmd.Process.Kill()
 		<-m.ended
+	}
+	for _, name := range links {
+		removeLink(name)
 	}
 }
 
@@ -210,6 +223,12 @@ func (s *Server) session(conn net.Conn) {
 
 // call answers every function that is one request and one answer.
 func (s *Server) call(session, function string, args []string) (result, string) {
+	s.mu.Lock()
+	watch := s.watch
+	s.mu.Unlock()
+	if watch != nil {
+		watch(function, args)
+	}
 	if h, found := s.handlers[function]; found {
 		return h(session, args)
 	}

@@ -340,7 +340,7 @@ func (s *Server) ended(sys *system, m *machine) {
 		s.logf("%s ended (%q); last on its console: %s", sys.id, m.how, m.console)
 	}
 	for _, p := range sys.nics {
-		removeTap(p.tap)
+		removeLink(p.tap)
 	}
 	s.notify(sys, event{1, string(b)})
 	s.forget(sys)
