@@ -118,6 +118,7 @@ func (n *node) start() {
 	n.t.Helper()
 	n.daemon = wine.Command(context.Background(), n.env, filepath.Join(n.bin, "paddock.exe"), "serve", "--config", n.path("config.yaml"))
 	n.daemon.Stdout, n.daemon.Stderr = &n.log, &n.log
+	n.daemon.WaitDelay = time.Second // a CNI plugin that outlives it has them, too
 	const ready = "Serving CRI"
 	before := strings.Count(n.log.String(), ready)
 	if err := n.daemon.Start(); err != nil {

@@ -6,12 +6,13 @@
 // adds it to the namespace; the VM is given a network adapter on each endpoint, and
 // the agent configures the guest's interfaces as the endpoints say.
 //
-//	(no record, or prepared) ──Setup──▶ record ──▶ namespace, noted ──CNI ADD──▶ endpoints ──▶ Attachment, noted
+//	(no record, or prepared) ──Setup──▶ record with its GUID ──▶ namespace ──CNI ADD──▶ endpoints ──▶ Attachment, noted
 //	     ▲                                                                              │
 //	     └──────── record removed ◀── namespace deleted ◀── CNI DEL ◀──Teardown─────────┘
 //
-// HCN chooses a namespace's GUID. A daemon that dies between making the namespace
-// and noting its GUID leaves it, empty: the one thing that is not found again.
+// A namespace's GUID is chosen here and noted first, so that a daemon that dies while
+// the service makes it finds it again. Should a service not take the GUID, its own is
+// noted after, and a namespace can be left, empty, by a daemon that dies in between.
 //
 // A VM cannot join the node's own stack, and Windows has no means to lead the node's
 // ports to it as the Linux host does: host mode is ErrNoHostMode.

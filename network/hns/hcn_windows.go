@@ -12,15 +12,6 @@ import (
 	"github.com/paddock-run/paddock/network"
 )
 
-// makeNamespace makes an empty namespace and returns its GUID.
-func makeNamespace() (string, error) {
-	ns, err := hcn.NewNamespace(hcn.NamespaceTypeHost).Create()
-	if err != nil {
-		return "", fmt.Errorf("make an HCN namespace: %w", err)
-	}
-	return ns.Id, nil
-}
-
 // isGone tells that what was looked for does not exist (any more).
 func isGone(err error) bool { return hcn.IsNotFoundError(err) }
 

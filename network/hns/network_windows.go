@@ -134,14 +134,20 @@ func (n *Network) setup(ctx context.Context, req network.Request) (*network.Atta
 		return nil, err
 	}
 	r := &record{Request: req, Conf: json.RawMessage(list.Bytes)}
-	if err := n.cfg.save(r); err != nil {
-		return nil, err
-	}
-	if r.Namespace, err = makeNamespace(); err != nil {
+	if r.Namespace, err = newNamespaceID(); err != nil {
 		return nil, err
 	}
 	if err := n.cfg.save(r); err != nil {
-		return nil, errors.Join(err, removeNamespace(r.Namespace))
+		return nil, err
+	}
+	noted := r.Namespace
+	if r.Namespace, err = makeNamespace(noted); err != nil {
+		return nil, err
+	}
+	if r.Namespace != noted {
+		if err := n.cfg.save(r); err != nil {
+			return nil, errors.Join(err, removeNamespace(r.Namespace))
+		}
 	}
 	result, err := n.cni.AddNetworkList(ctx, list, cni.RuntimeConf(req, r.Namespace))
 	if err != nil {

@@ -29,7 +29,7 @@ type record struct {
 	Request network.Request
 	// Prepared: the sandbox is expected, and has nothing yet.
 	Prepared bool
-	// Namespace is the GUID of its HCN namespace; "" until it has been made.
+	// Namespace is the GUID of its HCN namespace, noted before that is made; "" if none is wanted yet.
 	Namespace string
 	// Conf is the CNI configuration list in use; DEL gets the one that ADD got.
 	Conf json.RawMessage
