@@ -15,8 +15,9 @@ import (
 	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/standin"
 )
 
-// The CNI project's own plugins, on the stand-in's network "pods" (10.93.0.0/24).
-func TestConformance(t *testing.T) {
+// testConfig is of the CNI project's own plugins, on the stand-in's network "pods" (10.93.0.0/24).
+func testConfig(t *testing.T) hns.Config {
+	t.Helper()
 	if !standin.Available() {
 		t.Skip("PADDOCK_STANDIN names no stand-in of the Host Compute Network")
 	}
@@ -30,22 +31,32 @@ func TestConformance(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "10-pods.conflist"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := hns.Config{ConfDir: dir, BinDirs: []string{os.Getenv("PADDOCK_CNI_DIR")}, StateDir: filepath.Join(dir, "state")}
+	return hns.Config{ConfDir: dir, BinDirs: []string{os.Getenv("PADDOCK_CNI_DIR")}, StateDir: filepath.Join(dir, "state")}
+}
+
+func open(t *testing.T, cfg hns.Config) network.Network {
+	t.Helper()
+	n, err := hns.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func left(t *testing.T) []string {
+	t.Helper()
+	all, err := standin.Left()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestConformance(t *testing.T) {
+	cfg := testConfig(t)
 	networktest.Run(t, networktest.Env{
 		NoHostMode: true,
-		Open: func(t *testing.T) network.Network {
-			n, err := hns.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		},
-		Snapshot: func(t *testing.T) []string {
-			left, err := standin.Left()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return left
-		},
+		Open:       func(t *testing.T) network.Network { return open(t, cfg) },
+		Snapshot:   left,
 	})
 }

@@ -56,6 +56,24 @@ func removeEndpoint(id string) error {
 	return nil
 }
 
+// removeNamed deletes the endpoints that are named after a sandbox, as win-bridge and
+// win-overlay do (ConstructEndpointName in pkg/hns of containernetworking/plugins): one
+// whose ADD failed on the way is in no namespace.
+func removeNamed(sandboxID string) error {
+	all, err := hcn.ListEndpoints()
+	if err != nil {
+		return fmt.Errorf("list HCN endpoints: %w", err)
+	}
+	for _, e := range all {
+		if strings.HasPrefix(e.Name, sandboxID+"_") {
+			if err := removeEndpoint(e.Id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func endpointIDs(ns *hcn.HostComputeNamespace) ([]string, error) {
 	var ids []string
 	for _, r := range ns.Resources {

@@ -225,6 +225,9 @@ func (n *Network) Teardown(ctx context.Context, id string) error {
 		}
 		if err != nil {
 			klog.FromContext(ctx).Error(err, "Removing a half-made network without its plugins' help", "sandbox", id)
+			if err := removeNamed(id); err != nil {
+				return err
+			}
 		}
 	}
 	if err := removeNamespace(r.Namespace); err != nil {

@@ -50,28 +50,34 @@ func (s *Server) ServeNetworks() error {
 	h := &hcn{s: s, schema: schema, objects: map[string]map[string]object{}, handles: map[uint64]object{}, kinds: map[uint64]string{}}
 	for kind := range kindsOfObjects {
 		h.objects[kind] = map[string]object{}
-		s.handlers["HcnEnumerate"+kind+"s"] = h.locked(kind, h.enumerate)
-		s.handlers["HcnCreate"+kind] = h.locked(kind, h.create)
-		s.handlers["HcnOpen"+kind] = h.locked(kind, h.open)
-		s.handlers["HcnModify"+kind] = h.locked(kind, h.modify)
-		s.handlers["HcnQuery"+kind+"Properties"] = h.locked(kind, h.query)
-		s.handlers["HcnDelete"+kind] = h.locked(kind, h.delete)
-		s.handlers["HcnClose"+kind] = h.locked(kind, h.close)
+		h.handle("HcnEnumerate"+kind+"s", kind, h.enumerate)
+		h.handle("HcnCreate"+kind, kind, h.create)
+		h.handle("HcnOpen"+kind, kind, h.open)
+		h.handle("HcnModify"+kind, kind, h.modify)
+		h.handle("HcnQuery"+kind+"Properties", kind, h.query)
+		h.handle("HcnDelete"+kind, kind, h.delete)
+		h.handle("HcnClose"+kind, kind, h.close)
 	}
 	s.networks = h
 	s.Endpoints = h.find
 	return nil
 }
 
-// locked is a handler under the server's lock, with faults and a log of refusals.
-func (h *hcn) locked(kind string, f func(kind string, args []string) (string, *refusal)) handler {
-	return func(_ string, args []string) (result, string) {
+// handle serves a function under the server's lock, with faults and a log of refusals.
+func (h *hcn) handle(function, kind string, f func(kind string, args []string) (string, *refusal)) {
+	h.s.handlers[function] = func(_ string, args []string) (result, string) {
+		if code := h.s.injected(function); code != ok {
+			return code, ""
+		}
 		h.s.mu.Lock()
-		defer h.s.mu.Unlock()
 		text, bad := f(kind, args)
+		h.s.mu.Unlock()
 		if bad != nil {
-			h.s.logf("HCN %s %q: %v", kind, args, bad)
+			h.s.logf("%s%q: %v", function, args, bad)
 			return bad.code, bad.document()
+		}
+		if code := h.s.injected(function + ":result"); code != ok {
+			return code, ""
 		}
 		return ok, text
 	}
