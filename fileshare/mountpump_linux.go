@@ -46,7 +46,7 @@ const (
 // keeps nobody waiting on the guest for good.
 type mountPump struct {
 	id    string
-	dev   *fusedev.Device
+	dev   fusedev.Device
 	dial  func(context.Context) (net.Conn, error)
 	wait  time.Duration
 	users sync.WaitGroup // goroutines that use dev
@@ -70,7 +70,7 @@ type pendingRequest struct {
 
 // startMountPump takes the device over, and conn, the mount's stream. wait is
 // how long the guest may take for a request: see guestAnswers.
-func startMountPump(id string, wait time.Duration, dev *fusedev.Device, conn net.Conn, dial func(context.Context) (net.Conn, error)) *mountPump {
+func startMountPump(id string, wait time.Duration, dev fusedev.Device, conn net.Conn, dial func(context.Context) (net.Conn, error)) *mountPump {
 	p := &mountPump{
 		id: id, dev: dev, dial: dial, wait: wait, conn: conn, ready: make(chan struct{}), ended: make(chan struct{}),
 		changed: make(chan struct{}), pending: map[uint64]pendingRequest{},
@@ -199,7 +199,7 @@ func (p *mountPump) answer(msg []byte) error {
 	if !asked {
 		return nil
 	}
-	switch err := p.dev.Write(msg); {
+	switch err := p.dev.Answer(msg); {
 	case err == nil:
 		p.once.Do(func() { close(p.ready) }) // the kernel sends FUSE_INIT first and waits for it
 	case errors.Is(err, unix.ENOENT): // interrupted meanwhile
@@ -303,7 +303,7 @@ func (p *mountPump) fail(unique uint64, errno unix.Errno) {
 	binary.NativeEndian.PutUint32(msg[0:], fuseOutHeader)
 	binary.NativeEndian.PutUint32(msg[4:], uint32(-int32(errno)))
 	binary.NativeEndian.PutUint64(msg[8:], unique)
-	p.dev.Write(msg[:]) // fails if the request is gone: fine
+	p.dev.Answer(msg[:]) // fails if the request is gone: fine
 }
 
 // finish ends the pump, at once; what of the mount is still there then fails with ENOTCONN.

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"github.com/paddock-run/paddock/guest/nowait"
 )
 
 // OpenPort opens a virtio-serial port (/dev/vportNpM) for NewGuestMux.
@@ -12,7 +13,7 @@ import (
 // Such a port reads as ended while no host is connected, and blocks writers.
 // The pipe returned fails one Read with a reason and lets the next one wait for the host.
 func OpenPort(path string) (io.ReadWriteCloser, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := nowait.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the channel's port: %w", err)
 	}

@@ -1,3 +1,3 @@
-// Package fusedev reads and writes an open /dev/fuse by plain system calls: Go's
-// network poller may itself wait for a file of the mount.
+// Package fusedev reads and writes an open /dev/fuse. How a reader waits is
+// chosen with care: Go's network poller may itself wait for a file of the mount.
 package fusedev

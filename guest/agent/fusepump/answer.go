@@ -60,13 +60,13 @@ func (p *pump) answerReplay(msg []byte) bool {
 	case opMknod, opMkdir, opSymlink:
 		entry := p.madeUpEntry(unique, r.Mode, r.Ino)
 		if r.Gone {
-			p.dev.Write(entry) // fails if the request is gone: fine
+			p.dev.Answer(entry) // fails if the request is gone: fine
 		} else {
 			p.forward(msg, opLookup, node, append([]byte(r.Name), 0), entry)
 		}
 	case opSetattr:
 		if node&madeUp != 0 {
-			p.dev.Write(madeUpAttributes(unique, r.Mode, r.Ino)) // as above
+			p.dev.Answer(madeUpAttributes(unique, r.Mode, r.Ino)) // as above
 		} else {
 			p.forward(msg, opGetattr, node, make([]byte, getattrSize), madeUpAttributes(unique, r.Mode, r.Ino))
 		}
@@ -78,7 +78,7 @@ func (p *pump) answerReplay(msg []byte) bool {
 		}
 		body := make([]byte, openSize)
 		binary.NativeEndian.PutUint64(body, madeUp)
-		p.dev.Write(reply(unique, body)) // fails if the request is gone: fine
+		p.dev.Answer(reply(unique, body)) // fails if the request is gone: fine
 	default:
 		return false
 	}
@@ -99,7 +99,7 @@ func (p *pump) answerLookup(r *replay, msg []byte, dir uint64, name string) bool
 	case source && r.Kind == sharechange.Rename:
 		p.forward(msg, opLookup, r.NewDir, append([]byte(r.NewName), 0), p.madeUpEntry(unique, r.Mode, r.Ino))
 	case source && (r.Kind == sharechange.Delete || r.Gone):
-		p.dev.Write(p.madeUpEntry(unique, r.Mode, r.Ino)) // as above
+		p.dev.Answer(p.madeUpEntry(unique, r.Mode, r.Ino)) // as above
 	case source: // it may have gone since
 		p.forward(msg, opLookup, dir, append([]byte(name), 0), p.madeUpEntry(unique, r.Mode, r.Ino))
 	default:
@@ -212,5 +212,5 @@ func (p *pump) invalidateName(dir uint64, name string) {
 func (p *pump) notify(code uint32, body []byte) {
 	msg := reply(0, body)
 	binary.NativeEndian.PutUint32(msg[4:], code)
-	p.dev.Write(msg) // fails if the kernel does not know the node: fine
+	p.dev.Notify(msg) // fails if the kernel does not know the node: fine
 }

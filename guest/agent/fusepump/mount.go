@@ -13,8 +13,8 @@ import (
 
 // mountFUSE opens /dev/fuse and mounts it at target. clone is the same mount, not
 // attached, and never read-only: on it changes of the host are replayed.
-func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (dev *fusedev.Device, clone int, err error) {
-	dev, err = fusedev.Open()
+func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (dev fusedev.Device, clone int, err error) {
+	fd, err := fusedev.Open()
 	if err != nil {
 		return nil, -1, err
 	}
@@ -22,9 +22,9 @@ func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (dev *f
 	if rootIsFile {
 		rootMode = unix.S_IFREG
 	}
-	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", dev.FD(), rootMode, maxRead)
+	opts := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions,max_read=%d", fd, rootMode, maxRead)
 	if err := unix.Mount("paddock", target, "fuse.paddock", 0, opts); err != nil {
-		dev.Close()
+		unix.Close(fd)
 		return nil, -1, fmt.Errorf("mount fuse: %w", err)
 	}
 	clone, err = unix.OpenTree(unix.AT_FDCWD, target, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -35,7 +35,12 @@ func mountFUSE(target string, readOnly, rootIsFile bool, maxRead uint32) (dev *f
 	}
 	if err != nil {
 		unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-		dev.Close()
+		unix.Close(fd)
+		return nil, -1, fmt.Errorf("mount fuse: %w", err)
+	}
+	if dev, err = fusedev.NewPolled(fd); err != nil {
+		unix.Close(clone)
+		unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		return nil, -1, fmt.Errorf("mount fuse: %w", err)
 	}
 	return dev, clone, nil

@@ -55,7 +55,7 @@ var errStopped = errors.New("share is unmounted")
 type pump struct {
 	target  string
 	bufSize int
-	dev     *fusedev.Device
+	dev     fusedev.Device
 	users   sync.WaitGroup // goroutines that use dev
 	once    sync.Once
 	ready   chan struct{} // closed by the first answer, that of FUSE_INIT
@@ -342,7 +342,7 @@ func (p *pump) readReplies(l *link) {
 			answer = r.instead
 		}
 		// ENOENT: the request was interrupted or failed meanwhile.
-		if err := p.dev.Write(answer); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := p.dev.Answer(answer); err != nil && !errors.Is(err, unix.ENOENT) {
 			if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EPERM) {
 				p.lose(l, err)
 				return
@@ -372,7 +372,7 @@ func (p *pump) replyError(unique uint64, errno unix.Errno) {
 	binary.NativeEndian.PutUint32(msg[0:], outHeaderSize)
 	binary.NativeEndian.PutUint32(msg[4:], uint32(-int32(errno)))
 	binary.NativeEndian.PutUint64(msg[8:], unique)
-	p.dev.Write(msg[:]) // fails if the request is gone: fine
+	p.dev.Answer(msg[:]) // fails if the request is gone: fine
 }
 
 // stop unmounts and ends the pump. Files still open in the guest get ENOTCONN
