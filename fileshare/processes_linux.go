@@ -88,6 +88,9 @@ func (p *Processes) Start(ctx context.Context, sandboxID string, addr channel.Ad
 	return p.newServer(sandboxID, proc), nil
 }
 
+// serverEnv are further variables of a server, for tests.
+var serverEnv []string
+
 // start starts a process with the state directory dir. mu is held.
 func (p *Processes) start(ctx context.Context, dir string, addr channel.Address) (*process, error) {
 	if err := os.Remove(filepath.Join(dir, controlSocket)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -111,7 +114,7 @@ func (p *Processes) start(ctx context.Context, dir string, addr channel.Address)
 	cmd := exec.Command(p.cfg.Exe, ServerCommand, dir, string(addr))
 	cmd.ExtraFiles = []*os.File{listener, state} // descriptors 3 and 4
 	cmd.Stderr = logFile
-	cmd.Env = []string{"GODEBUG=" + os.Getenv("GODEBUG")}
+	cmd.Env = append([]string{"GODEBUG=" + os.Getenv("GODEBUG")}, serverEnv...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS}
 	if err := cmd.Start(); err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ func (fs *FS) fillAttrOut(n *inode, out *fuse.AttrOut) fuse.Status {
 		return status(err)
 	}
 	fs.fillAttr(&out.Attr, st)
-	out.SetTimeout(attrTimeout)
+	out.SetTimeout(CacheTime)
 	return fuse.OK
 }
 

@@ -53,13 +53,11 @@ type FS struct {
 	using    sync.RWMutex // held, for reading, by who uses inodes outside of requests
 }
 
-// Cache lifetimes granted to the client. They bound how late a host's edit is
+// CacheTime is the lifetime granted to the client. It bounds how late a host's edit is
 // seen by name or attribute where it is not told (Watch); an open always sees
-// the current data. Symlinks get none: kubelet swaps "..data".
-const (
-	entryTimeout = time.Second
-	attrTimeout  = time.Second
-)
+// the current data. Symlinks get none: kubelet swaps "..data". A variable for the
+// sake of tests of what is told.
+var CacheTime = time.Second
 
 // New makes a file system of cfg.
 func New(cfg Config) (*FS, error) {

@@ -96,9 +96,9 @@ func (fs *FS) fillEntry(n *inode, st *unix.Statx_t, out *fuse.EntryOut) {
 	out.NodeId = n.id
 	out.Generation = 1
 	fs.fillAttr(&out.Attr, st)
-	out.SetAttrTimeout(attrTimeout)
+	out.SetAttrTimeout(CacheTime)
 	if !n.isSymlink() {
-		out.SetEntryTimeout(entryTimeout)
+		out.SetEntryTimeout(CacheTime)
 	}
 }
 
