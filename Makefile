@@ -13,6 +13,7 @@ BENCHFLAGS ?=
 CONFORMANCEFLAGS ?=
 VOLUMESFLAGS ?=
 POSIXFLAGS ?=
+SHAREBENCHFLAGS ?=
 CLUSTERFLAGS ?=
 
 .DEFAULT_GOAL := build
@@ -120,6 +121,11 @@ bench: deps build guest critest peers ## Measure Paddock beside containerd + run
 	@hack/install-deps.sh bench
 	go -C e2e build -o ../build/bin/bench ./cmd/bench
 	build/bin/bench $(BENCHFLAGS)
+
+.PHONY: bench-shares
+bench-shares: deps build guest ## Measure a share beside QEMU's virtio-9p and virtiofs: build/sharebench (SHAREBENCHFLAGS="-rounds=1 -files=10000")
+	go -C e2e build -o ../build/bin/sharebench ./cmd/sharebench
+	build/bin/sharebench $(SHAREBENCHFLAGS)
 
 PEER := -C e2e/peers build -trimpath -ldflags "-s -w"
 
