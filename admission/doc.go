@@ -1,7 +1,9 @@
 // Package admission is Paddock's admission webhook. It writes down, as an
 // annotation of each Linux pod that Paddock is to run, what a Windows kubelet
 // would not pass on (package carry), and takes the annotation away from every
-// other pod: what it says is always what the pod's spec says.
+// other pod: what it says is always what the pod's spec says. A second annotation
+// names the handler of pods of either system, for kubelet does not name it when it
+// asks for their images.
 //
 // Its certificates are its own (Certificates): a CA that it makes, keeps in a
 // Secret, announces in the MutatingWebhookConfiguration and replaces in time.

@@ -11,10 +11,10 @@ import (
 	"github.com/paddock-run/paddock/admission/carry"
 )
 
-// Mutator decides a pod's annotation.
+// Mutator decides pods' annotations.
 type Mutator struct {
-	// RuntimeClasses are those of Linux pods that Paddock runs.
-	RuntimeClasses []string
+	// LinuxClasses and WindowsClasses are the RuntimeClasses of the pods that Paddock runs.
+	LinuxClasses, WindowsClasses []string
 }
 
 // patchOp is a step of a JSON patch (RFC 6902).
@@ -24,37 +24,52 @@ type patchOp struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// Patch returns the JSON patch that makes the pod's annotation true; nil if it is.
+// Patch returns the JSON patch that makes the pod's annotations true; nil if they are.
 func (m Mutator) Patch(pod *corev1.Pod) ([]byte, error) {
-	now, there := pod.Annotations[carry.Annotation]
-	path := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(carry.Annotation)
-	if !m.concerns(pod) {
-		if !there {
-			return nil, nil
+	var ops []patchOp
+	set := func(key, value string) {
+		path := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+		switch now, there := pod.Annotations[key]; {
+		case value == "" && there:
+			ops = append(ops, patchOp{Op: "remove", Path: path})
+		case value != "" && now != value:
+			ops = append(ops, patchOp{Op: "add", Path: path, Value: value})
 		}
-		return json.Marshal([]patchOp{{Op: "remove", Path: path}})
 	}
-	value, err := carry.Encode(carried(pod))
-	if err != nil {
-		return nil, fmt.Errorf("annotation of pod %s/%s: %w", pod.Namespace, pod.Name, err)
-	}
+	linux := ""
 	switch {
-	case there && now == value:
+	case m.isLinux(pod):
+		var err error
+		if linux, err = carry.Encode(carried(pod)); err != nil {
+			return nil, fmt.Errorf("annotation of pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		}
+		set(carry.HandlerAnnotation, carry.LinuxHandler)
+	case isOf(pod, m.WindowsClasses):
+		set(carry.HandlerAnnotation, carry.WindowsHandler)
+	}
+	set(carry.Annotation, linux)
+	switch {
+	case len(ops) == 0:
 		return nil, nil
 	case pod.Annotations == nil:
-		return json.Marshal([]patchOp{{Op: "add", Path: "/metadata/annotations", Value: map[string]string{carry.Annotation: value}}})
+		ops = slices.Insert(ops, 0, patchOp{Op: "add", Path: "/metadata/annotations", Value: struct{}{}})
 	}
-	return json.Marshal([]patchOp{{Op: "add", Path: path, Value: value}})
+	return json.Marshal(ops)
 }
 
-// concerns tells whether a pod is a Linux pod of Paddock's. One that names
+// isLinux tells whether a pod is a Linux pod of Paddock's. One that names
 // Windows as its OS is not, whatever its RuntimeClass.
-func (m Mutator) concerns(pod *corev1.Pod) bool {
+func (m Mutator) isLinux(pod *corev1.Pod) bool {
 	if os := pod.Spec.OS; os != nil && os.Name == corev1.Windows {
 		return false
 	}
+	return isOf(pod, m.LinuxClasses)
+}
+
+// isOf tells whether a pod's RuntimeClass is one of these.
+func isOf(pod *corev1.Pod, classes []string) bool {
 	class := pod.Spec.RuntimeClassName
-	return class != nil && slices.Contains(m.RuntimeClasses, *class)
+	return class != nil && slices.Contains(classes, *class)
 }
 
 // carried puts together what a Linux kubelet would tell of the pod.

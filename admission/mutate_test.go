@@ -88,20 +88,25 @@ func TestReview(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := "\nmetadata: {name: p}\nspec: {containers: [{name: c}]}"
-	add := func(path string, value any) []patchOp { return []patchOp{{"add", path, value}} }
-	const path = "/metadata/annotations/paddock.dev~1linux-pod"
-	server := Handler(Mutator{RuntimeClasses: []string{"lcow", "linux-vm"}})
+	windows := "\nmetadata: {name: p}\nspec: {runtimeClassName: wcow, containers: [{name: c}]}"
+	const path, handlerPath = "/metadata/annotations/paddock.dev~1linux-pod", "/metadata/annotations/paddock.dev~1runtime-handler"
+	none := patchOp{"add", "/metadata/annotations", map[string]any{}}
+	carries, linux, isWindows := patchOp{"add", path, right}, patchOp{"add", handlerPath, "lcow"}, patchOp{"add", handlerPath, "wcow"}
+	server := Handler(Mutator{LinuxClasses: []string{"lcow", "linux-vm"}, WindowsClasses: []string{"wcow"}})
 	for what, c := range map[string]struct {
 		pod  string
 		want []patchOp // nil: no patch
 	}{
-		"no annotations yet":        {fullPod, add("/metadata/annotations", map[string]any{carry.Annotation: right})},
-		"other annotations":         {note(fullPod, "a: b"), add(path, right)},
-		"a forged one":              {note(fullPod, carry.Annotation+": forged"), add(path, right)},
-		"the right one":             {note(fullPod, carry.Annotation+": "+string(quoted)), nil},
+		"no annotations yet":        {fullPod, []patchOp{none, linux, carries}},
+		"other annotations":         {note(fullPod, "a: b"), []patchOp{linux, carries}},
+		"forged ones":               {note(fullPod, carry.Annotation+": forged, "+carry.HandlerAnnotation+": wcow"), []patchOp{linux, carries}},
+		"the right ones":            {note(fullPod, carry.Annotation+": "+string(quoted)+", "+carry.HandlerAnnotation+": lcow"), nil},
 		"another pod":               {other, nil},
 		"another pod with a forged": {note(other, carry.Annotation+": forged"), []patchOp{{"remove", path, nil}}},
-		"a Windows pod":             {"\nmetadata: {name: p}\nspec: {os: {name: windows}, runtimeClassName: lcow, containers: [{name: c}]}", nil},
+		"another runtime's handler": {note(other, carry.HandlerAnnotation+": other"), nil},
+		"a Windows pod":             {windows, []patchOp{none, isWindows}},
+		"a Windows pod with forged": {note(windows, carry.Annotation+": forged, "+carry.HandlerAnnotation+": lcow"), []patchOp{isWindows, {"remove", path, nil}}},
+		"Windows by OS, not class":  {"\nmetadata: {name: p}\nspec: {os: {name: windows}, runtimeClassName: lcow, containers: [{name: c}]}", nil},
 	} {
 		raw, err := json.Marshal(readPod(t, c.pod))
 		if err != nil {
@@ -141,7 +146,7 @@ func ask(t *testing.T, h http.Handler, review admissionv1.AdmissionReview) *admi
 }
 
 func TestMalformedReviews(t *testing.T) {
-	server := Handler(Mutator{RuntimeClasses: []string{"lcow"}})
+	server := Handler(Mutator{LinuxClasses: []string{"lcow"}})
 	for body, want := range map[string]int{"": 400, "{}": 400, "[]": 400, `{"request":null}`: 400} {
 		w := httptest.NewRecorder()
 		server.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/pods", bytes.NewReader([]byte(body))))

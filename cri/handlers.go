@@ -3,6 +3,7 @@ package cri
 import (
 	"slices"
 
+	"github.com/paddock-run/paddock/admission/carry"
 	"github.com/paddock-run/paddock/guest"
 )
 
@@ -25,7 +26,7 @@ func (c Config) handler(name string) (guest.Handler, error) {
 }
 
 // handlerAnnotations name the handler of an image where the request has no field for it, the first that is there counts.
-var handlerAnnotations = []string{"paddock.dev/runtime-handler", "io.containerd.cri.runtime-handler"}
+var handlerAnnotations = []string{carry.HandlerAnnotation, "io.containerd.cri.runtime-handler"}
 
 // imageOS finds the OS that an image is wanted for: by the handler that the
 // image names, else by annotation of the image or the sandbox, else by the default handler.

@@ -21,6 +21,17 @@ import (
 // Annotation is the annotation's key.
 const Annotation = "paddock.dev/linux-pod"
 
+// HandlerAnnotation is the annotation that names a pod's runtime handler where an
+// image is asked for: kubelet names it in the request's own field only with its
+// feature gate RuntimeClassInImageCriApi, and a node has both systems' images.
+const HandlerAnnotation = "paddock.dev/runtime-handler"
+
+// The handlers that HandlerAnnotation names.
+const (
+	LinuxHandler   = "lcow"
+	WindowsHandler = "wcow"
+)
+
 // maxBytes bounds what is read: the API server limits all annotations of a pod to 256 KiB together.
 const maxBytes = 256 << 10
 

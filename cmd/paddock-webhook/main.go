@@ -22,9 +22,10 @@ import (
 )
 
 type options struct {
-	addr, namespace, service, secret, webhook, classes string
-	lifetimes                                          admission.Lifetimes
-	interval                                           time.Duration
+	addr, namespace, service, secret, webhook string
+	linuxClasses, windowsClasses              string
+	lifetimes                                 admission.Lifetimes
+	interval                                  time.Duration
 }
 
 func main() {
@@ -35,7 +36,8 @@ func main() {
 	flag.StringVar(&o.service, "service", "paddock-webhook", "the Service by which the API server calls")
 	flag.StringVar(&o.secret, "secret", "paddock-webhook-tls", "the Secret for certificates")
 	flag.StringVar(&o.webhook, "webhook-configuration", "paddock-webhook", "the MutatingWebhookConfiguration that gets the CAs")
-	flag.StringVar(&o.classes, "runtime-classes", "lcow", "the RuntimeClasses of Linux pods that Paddock runs, by commas")
+	flag.StringVar(&o.linuxClasses, "runtime-classes", "lcow", "the RuntimeClasses of Linux pods that Paddock runs, by commas")
+	flag.StringVar(&o.windowsClasses, "windows-runtime-classes", "wcow", "the RuntimeClasses of Windows pods that Paddock runs, by commas")
 	flag.DurationVar(&o.lifetimes.CA, "ca-lifetime", 365*24*time.Hour, "how long a CA is valid; replaced after two thirds of it")
 	flag.DurationVar(&o.lifetimes.Serving, "certificate-lifetime", 30*24*time.Hour, "how long a certificate is valid; replaced after two thirds of it")
 	flag.DurationVar(&o.lifetimes.Settle, "ca-settle", 10*time.Minute, "how long a new CA is announced before it signs")
@@ -63,11 +65,13 @@ func run(ctx context.Context, o options) error {
 	go certs.Run(ctx, o.interval)
 	server := &http.Server{
 		Addr: o.addr, TLSConfig: certs.TLS(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
-		Handler: admission.Handler(admission.Mutator{RuntimeClasses: strings.Split(o.classes, ",")}),
+		Handler: admission.Handler(admission.Mutator{
+			LinuxClasses: strings.Split(o.linuxClasses, ","), WindowsClasses: strings.Split(o.windowsClasses, ","),
+		}),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.ListenAndServeTLS("", "") }()
-	klog.InfoS("Answering reviews", "address", o.addr, "runtimeClasses", o.classes)
+	klog.InfoS("Answering reviews", "address", o.addr, "linux", o.linuxClasses, "windows", o.windowsClasses)
 	select {
 	case err := <-served:
 		return err

@@ -58,7 +58,7 @@ type Cluster struct {
 	undo    []func() error
 }
 
-// New prepares a cluster; nothing runs yet.
+// New prepares a cluster; nothing runs yet but its registry.
 func New(o Options) (*Cluster, error) {
 	k8s, err := checkout.Built("bin/k8s", "k8s")
 	if err != nil {
@@ -68,8 +68,14 @@ func New(o Options) (*Cluster, error) {
 	if err := c.linkPrograms(k8s); err != nil {
 		return nil, err
 	}
-	c.Network, err = cninet.New(o.Root, "pdkc")
-	return c, err
+	if c.Network, err = cninet.New(o.Root, "pdkc"); err != nil {
+		return nil, err
+	}
+	if c.Registry, err = registry.Start(filepath.Join(o.Root, "registry")); err != nil {
+		return nil, err
+	}
+	c.undo = append(c.undo, c.Registry.Close)
+	return c, nil
 }
 
 // Start brings the cluster up until the node is ready. Stop has to be called after a failure too.
@@ -120,17 +126,13 @@ func (c *Cluster) connect() error {
 	return err
 }
 
-// prepareRuntime starts the registry and configures the daemon.
+// prepareRuntime configures the daemon.
 func (c *Cluster) prepareRuntime() error {
-	var err error
-	if c.Registry, err = registry.Start(filepath.Join(c.opts.Root, "registry")); err != nil {
-		return err
-	}
-	c.undo = append(c.undo, c.Registry.Close)
 	certs := filepath.Join(c.opts.Root, "certs.d")
 	if err := c.Registry.WriteMirror(certs, ImageHost); err != nil {
 		return err
 	}
+	var err error
 	c.Daemon, err = daemon.New(daemon.Options{
 		Root: filepath.Join(c.opts.Root, "d"), State: filepath.Join(c.opts.State, "s"), Socket: c.opts.Socket(),
 		CertsDir: certs, Network: c.Network, LogLevel: c.opts.LogLevel,

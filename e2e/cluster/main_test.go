@@ -88,13 +88,24 @@ func runTests(m *testing.M) (code int, err error) {
 	return code, leakcheck.Check(ctx, scope, before)
 }
 
-// start starts the cluster, and fills its registry.
+// start starts the cluster, whose images are made meanwhile, and deploys Paddock's own parts to it.
 func start(c *Cluster) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	if err := c.Start(ctx); err != nil {
-		return fmt.Errorf("%w\ndaemon: %s", err, c.Daemon.LogTail(20))
+	made := make(chan error, 1)
+	go func() { made <- pushImages(ctx, c.Registry) }()
+	err := c.Start(ctx)
+	if err != nil && c.Daemon != nil {
+		err = fmt.Errorf("%w\ndaemon: %s", err, c.Daemon.LogTail(20))
 	}
+	if err := errors.Join(err, <-made); err != nil {
+		return err
+	}
+	return deploy(ctx, c)
+}
+
+// pushImages fills the registry.
+func pushImages(ctx context.Context, r *registry.Registry) error {
 	root, err := checkout.Root()
 	if err != nil {
 		return err
@@ -113,9 +124,9 @@ func start(c *Cluster) error {
 		if err != nil {
 			return fmt.Errorf("make image %s: %w", name, err)
 		}
-		if _, err := c.Registry.Push(ctx, name, what); err != nil {
+		if _, err := r.Push(ctx, name, what); err != nil {
 			return err
 		}
 	}
-	return deploy(ctx, c)
+	return nil
 }

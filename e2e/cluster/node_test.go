@@ -147,7 +147,7 @@ containers: [{name: web, image: `+healthy+`, args: ["-http=:18080", "-grpc=:1909
 		t.Error(err)
 	}
 	// What only the node's localhost has: etcd.
-	if got := p.sh("web", "wget -q -T 10 -O - http://127.0.0.1:2379/health"); !strings.Contains(got, `"health":"true"`) {
+	if got := p.sh("web", "wget -q -O - http://127.0.0.1:2379/health"); !strings.Contains(got, `"health":"true"`) {
 		t.Errorf("etcd, from the pod: %q", got)
 	}
 }
@@ -200,9 +200,12 @@ spec:
 	}
 	eventually(t, "the API server shows the pod", mirrored)
 	p.ready()
-	if got := p.logs(corev1.PodLogOptions{}); got != "from a file\n" {
-		t.Errorf("log %q", got)
-	}
+	eventually(t, "its log", func() error { // it is ready before its shell has printed
+		if got := p.logs(corev1.PodLogOptions{}); got != "from a file\n" {
+			return fmt.Errorf("%q", got)
+		}
+		return nil
+	})
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}

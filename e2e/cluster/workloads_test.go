@@ -53,7 +53,7 @@ spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080
 		t.Fatalf("replicas %v, want 2", first)
 	}
 	fromPod := func() (string, error) {
-		out, errOut, code := client.execute("c", "", "wget", "-q", "-T", "5", "-O", "-", "http://"+service.Spec.ClusterIP)
+		out, errOut, code := client.execute("c", "", "timeout", "10", "wget", "-q", "-O", "-", "http://"+service.Spec.ClusterIP)
 		if code != 0 {
 			return "", errors.New(errOut)
 		}
