@@ -83,8 +83,12 @@ const (
 	linuxHosts   = "/etc/hosts"
 )
 
-// windowsPath is a path of drive C: in one form of the many: "C:/Data".
+// windowsPath is a path of drive C: in one form of the many: "C:/Data". A Linux
+// node's kubelet puts a slash before what is no absolute path to it.
 func windowsPath(p string) string {
+	if rest, ok := strings.CutPrefix(p, "/"); ok && (strings.HasPrefix(rest, `\`) || len(rest) >= 2 && rest[1] == ':') {
+		p = rest
+	}
 	p = strings.ReplaceAll(p, `\`, "/")
 	if len(p) >= 2 && p[1] == ':' {
 		return strings.ToUpper(p[:1]) + ":" + strings.TrimSuffix(path.Clean("/"+p[2:]), "/")

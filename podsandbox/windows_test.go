@@ -36,7 +36,7 @@ func TestParseStop(t *testing.T) {
 
 func TestWindowsPath(t *testing.T) {
 	for p, want := range map[string]string{
-		`c:\Data\`: "C:/Data", `C:\a\..\b`: "C:/b", `\x`: "C:/x", "/var/run": "C:/var/run", `D:\x`: "D:/x", `C:\`: "C:", `\\.\pipe\x`: "//./pipe/x",
+		`c:\Data\`: "C:/Data", `C:\a\..\b`: "C:/b", `\x`: "C:/x", "/var/run": "C:/var/run", `D:\x`: "D:/x", `C:\`: "C:", `\\.\pipe\x`: "//./pipe/x", `/C:\Data`: "C:/Data", `/\Data`: "C:/Data", `/\\.\pipe\x`: "//./pipe/x",
 	} {
 		if got := windowsPath(p); got != want {
 			t.Errorf("%s became %s, want %s", p, got, want)

@@ -150,11 +150,15 @@ func testRuntimeClass(t *testing.T) {
 	}
 }
 
-// podMemoryLimit reads the limit of the cgroup that kubelet made for a guaranteed pod.
+// podMemoryLimit reads the limit of the cgroup that kubelet made for a guaranteed or burstable pod.
 func podMemoryLimit(t *testing.T, pod *corev1.Pod) (limit int64) {
 	t.Helper()
-	for _, pattern := range []string{"/sys/fs/cgroup/memory%s/kubepods/pod%s/memory.limit_in_bytes", "/sys/fs/cgroup%s/kubepods/pod%s/memory.max"} {
-		text, err := os.ReadFile(fmt.Sprintf(pattern, shared.cgroup, pod.UID))
+	class := ""
+	if pod.Status.QOSClass == corev1.PodQOSBurstable {
+		class = "burstable/"
+	}
+	for _, pattern := range []string{"/sys/fs/cgroup/memory%s/kubepods/%spod%s/memory.limit_in_bytes", "/sys/fs/cgroup%s/kubepods/%spod%s/memory.max"} {
+		text, err := os.ReadFile(fmt.Sprintf(pattern, shared.cgroup, class, pod.UID))
 		if err != nil {
 			continue
 		}

@@ -26,6 +26,7 @@ func TestPods(t *testing.T) {
 		"Configuration":            testConfiguration,
 		"SharedVolumes":            testSharedVolumes,
 		"BothSystems":              testBothSystems,
+		"WindowsPod":               testWindowsPod,
 		"DeploymentAndService":     testDeploymentAndService,
 		"InitAndSidecarContainers": testInitAndSidecarContainers,
 		"Restarts":                 testRestarts,

@@ -21,6 +21,8 @@ const (
 	busybox = ImageHost + "/busybox:1"
 	web     = ImageHost + "/web:1"
 	healthy = ImageHost + "/health:1"
+	// For Windows.
+	winprobe = ImageHost + "/winprobe:1"
 )
 
 // shared is the cluster that all tests use.
@@ -118,7 +120,10 @@ func pushImages(ctx context.Context, r *registry.Registry) error {
 		"webhook:1": func() (registry.Taggable, error) { return images.Webhook(build) },
 		"busybox:1": func() (registry.Taggable, error) { return images.Busybox() },
 		"web:1":     func() (registry.Taggable, error) { return images.WebServer(module) },
-		"health:1":  func() (registry.Taggable, error) { return images.OnBusybox(module, "./cmd/healthserver") },
+		"winprobe:1": func() (registry.Taggable, error) {
+			return images.WindowsProgram(module, "./cmd/winprobe", "winprobe", "serve")
+		},
+		"health:1": func() (registry.Taggable, error) { return images.OnBusybox(module, "./cmd/healthserver") },
 	} {
 		what, err := make()
 		if err != nil {

@@ -87,8 +87,8 @@ func testStats(t *testing.T) {
 	p := apply(t, "measured", `
 containers:
 - name: c
-  command: [sh, -c, "dd if=/dev/zero of=/file bs=1M count=5; i=0; while :; do i=$((i+1)); done"]
-  resources: {limits: {cpu: 50m, memory: 64Mi}}
+  command: [sh, -c, "dd if=/dev/zero of=/file bs=1M count=5; dd if=/dev/zero of=/dev/shm/held bs=1M count=8; i=0; while :; do i=$((i+1)); done"]
+  resources: {limits: {cpu: 100m, memory: 64Mi}}
 `)
 	p.ready()
 	eventually(t, "the summary has the pod's figures", func() error {
@@ -104,9 +104,9 @@ containers:
 			if pod.PodRef.Name != p.name {
 				continue
 			}
-			if pod.CPU.UsageCoreNanoSeconds == 0 || pod.CPU.UsageNanoCores == 0 || pod.Memory.WorkingSetBytes < 1<<20 ||
+			if pod.CPU.UsageCoreNanoSeconds == 0 || pod.CPU.UsageNanoCores == 0 || pod.Memory.WorkingSetBytes < 8<<20 ||
 				len(pod.Containers) != 1 || pod.Containers[0].CPU.UsageCoreNanoSeconds == 0 ||
-				pod.Containers[0].Memory.WorkingSetBytes == 0 || pod.Containers[0].Rootfs.UsedBytes < 3<<20 {
+				pod.Containers[0].Memory.WorkingSetBytes < 8<<20 || pod.Containers[0].Memory.WorkingSetBytes > 64<<20 || pod.Containers[0].Rootfs.UsedBytes < 3<<20 {
 				return fmt.Errorf("%+v", pod)
 			}
 			return nil

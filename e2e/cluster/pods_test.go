@@ -53,7 +53,10 @@ func apply(t *testing.T, name, spec string) *testPod {
 func create(t *testing.T, pod *corev1.Pod) *testPod {
 	t.Helper()
 	s := &pod.Spec
-	s.DNSPolicy, s.RuntimeClassName = corev1.DNSDefault, new("lcow")
+	s.DNSPolicy = corev1.DNSDefault
+	if s.RuntimeClassName == nil {
+		s.RuntimeClassName = new("lcow")
+	}
 	if s.TerminationGracePeriodSeconds == nil {
 		s.TerminationGracePeriodSeconds = new(int64(1)) // shells do not hear SIGTERM
 	}
@@ -177,6 +180,15 @@ func (p *testPod) events() string {
 // execute runs a command in a container, and returns what it printed and its exit code.
 func (p *testPod) execute(container, stdin string, command ...string) (stdout, stderr string, code int) {
 	p.t.Helper()
+	stdout, stderr, code, err := p.tryExecute(container, stdin, command...)
+	if err != nil {
+		p.t.Fatalf("exec %q in %s/%s: %v %s", command, p.name, container, err, stderr)
+	}
+	return stdout, stderr, code
+}
+
+func (p *testPod) tryExecute(container, stdin string, command ...string) (stdout, stderr string, code int, err error) {
+	p.t.Helper()
 	req := shared.Client.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(p.name).
 		SubResource("exec").VersionedParams(&corev1.PodExecOptions{
 		Container: container, Command: command, Stdin: stdin != "", Stdout: true, Stderr: true,
@@ -195,12 +207,9 @@ func (p *testPod) execute(container, stdin string, command ...string) (stdout, s
 	err = executor.StreamWithContext(ctx, streams)
 	var exit utilexec.ExitError
 	if errors.As(err, &exit) {
-		return out.String(), errOut.String(), exit.ExitStatus()
+		return out.String(), errOut.String(), exit.ExitStatus(), nil
 	}
-	if err != nil {
-		p.t.Fatalf("exec %q in %s/%s: %v %s", command, p.name, container, err, errOut.String())
-	}
-	return out.String(), errOut.String(), 0
+	return out.String(), errOut.String(), 0, err
 }
 
 // sh runs a shell script in a container, which must succeed, and returns its stdout without the last line's end.

@@ -2,12 +2,17 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -25,7 +30,7 @@ containers:
 	defer cancel()
 	t.Run("kubelet", func(t *testing.T) {
 		restartKubelet(t)
-		p.unchanged(before)
+		(&testPod{t, p.name}).unchanged(before)
 	})
 	t.Run("paddock", func(t *testing.T) {
 		if err := shared.Daemon.Kill(); err != nil {
@@ -34,7 +39,7 @@ containers:
 		if err := shared.Daemon.Start(ctx); err != nil {
 			t.Fatal(err)
 		}
-		p.unchanged(before)
+		(&testPod{t, p.name}).unchanged(before)
 	})
 	lines := strings.Split(strings.TrimRight(p.logs(corev1.PodLogOptions{}), "\n"), "\n")
 	for i, line := range lines {
@@ -48,25 +53,51 @@ containers:
 // unchanged wants the pod to be ready, with the container it had, which answers.
 func (p *testPod) unchanged(before *corev1.Pod) {
 	p.t.Helper()
-	p.sh("c", "true")
+	p.known()
 	p.await("is as before", func(pod *corev1.Pod) bool {
 		now, then := container(pod, "c"), container(before, "c")
 		return now.Ready && now.ContainerID == then.ContainerID && now.RestartCount == 0 && pod.Status.PodIP == before.Status.PodIP
 	})
 }
 
-// TestNodePressure: when kubelet finds too little space left for images, which
-// Paddock tells, pods are evicted, and admitted again afterwards.
+// known waits until kubelet, started anew, knows the pod: it answers before it does.
+func (p *testPod) known() {
+	p.t.Helper()
+	eventually(p.t, "kubelet knows "+p.name, func() error {
+		_, errOut, code, err := p.tryExecute("c", "", "true")
+		if err == nil && code != 0 {
+			err = fmt.Errorf("exit code %d: %s", code, errOut)
+		}
+		return err
+	})
+}
+
+// TestNodePressure: when kubelet finds too little space left where Paddock says
+// its images are, pods are evicted, and admitted again afterwards.
 func TestNodePressure(t *testing.T) {
+	const margin = 1 << 30
 	p := apply(t, "pressed", `
-containers: [{name: c, command: [sleep, "1000"]}]
+containers: [{name: c, command: [sh, -c, "dd if=/dev/zero of=/mine bs=1M count=20; sleep 1000"]}]
 tolerations: [{key: node.kubernetes.io/disk-pressure, operator: Exists}]
 `)
 	p.ready()
-	restartKubelet(t, `evictionHard: {imagefs.available: "99.99%", nodefs.available: 100Mi}`)
+	restartKubelet(t, fmt.Sprintf(`evictionHard: {imagefs.available: "%d", nodefs.available: 100Mi}`, availableForImages(t)-margin))
+	p.known() // else it would be refused as a new pod, not evicted
+	big, err := os.Create(filepath.Join(shared.opts.Root, "big"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer big.Close()
+	defer os.Remove(big.Name())
+	if err := unix.Fallocate(int(big.Fd()), 0, 0, 2*margin); err != nil {
+		t.Fatalf("fill the disk: %v", err)
+	}
 	pod := p.phase(corev1.PodFailed)
-	if pod.Status.Reason != "Evicted" || !strings.Contains(pod.Status.Message, "ephemeral-storage") {
+	if pod.Status.Reason != "Evicted" || !strings.Contains(pod.Status.Message, "low on resource: ephemeral-storage") {
 		t.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
+	}
+	if err := errors.Join(big.Truncate(0), os.Remove(big.Name())); err != nil {
+		t.Fatal(err)
 	}
 	restartKubelet(t)
 	awaitWebhook(t) // it may have been evicted, too
@@ -77,6 +108,26 @@ tolerations: [{key: node.kubernetes.io/disk-pressure, operator: Exists}]
 		}
 		return nil
 	})
+}
+
+// availableForImages is what kubelet finds free in the file system of the images.
+func availableForImages(t *testing.T) int64 {
+	t.Helper()
+	text, err := askKubelet(t, "stats/summary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		Node struct {
+			Runtime struct {
+				ImageFs struct{ AvailableBytes int64 }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Node.Runtime.ImageFs.AvailableBytes
 }
 
 // TestGracefulShutdown: when logind says that the machine is about to go down,
@@ -99,20 +150,21 @@ terminationGracePeriodSeconds: 60
 volumes: [{name: v, hostPath: {path: `+host+`}}]
 containers:
 - name: c
-  command: [sh, -c, "trap 'echo asked > /v/asked; exit 0' TERM; while :; do sleep 0.1; done"]
+  # Of a pod that ends without an error kubelet does not tell why it was ended.
+  command: [sh, -c, "trap 'echo asked > /v/asked; exit 3' TERM; while :; do sleep 0.1; done"]
   volumeMounts: [{name: v, mountPath: /v}]
 `)
 	p.ready()
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", login.addr)
 	restartKubelet(t, lowEviction, "shutdownGracePeriod: 15s", "shutdownGracePeriodCriticalPods: 5s")
+	p.known() // else it would be refused as a new pod, not ended
 	if err := login.prepareForShutdown(true); err != nil {
 		t.Fatal(err)
 	}
-	pod := p.await("was ended", func(pod *corev1.Pod) bool {
-		return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
-	})
-	if !strings.Contains(pod.Status.Message, "node shutdown") {
-		t.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
+	pod := p.phase(corev1.PodFailed)
+	end := container(pod, "c").State.Terminated
+	if !strings.Contains(pod.Status.Message, "node shutdown") || end == nil || end.ExitCode != 3 {
+		t.Errorf("%s: %s, %+v", pod.Status.Reason, pod.Status.Message, end)
 	}
 	if got := readFile(t, host+"/asked"); got != "asked\n" {
 		t.Errorf("SIGTERM: %q", got)

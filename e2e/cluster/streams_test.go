@@ -64,7 +64,13 @@ containers:
 			t.Errorf("%d bytes came back changed, as %d", len(content), len(got))
 		}
 	})
-	t.Run("forward", func(t *testing.T) { forward(t, p) })
+	t.Run("forward", func(t *testing.T) {
+		for range 2 { // what listens on the pod's localhost only
+			if got := forwarded(t, p, 8081, "/"); got != "only on localhost\n" {
+				t.Errorf("through the forwarded port: %q", got)
+			}
+		}
+	})
 }
 
 // terminal runs a script in a terminal of 33 rows and 99 columns.
@@ -103,11 +109,12 @@ func (s *oneSize) Next() *remotecommand.TerminalSize {
 	return &size
 }
 
-// forward reaches what listens on the pod's localhost only.
-func forward(t *testing.T, p *testPod) {
+// forwarded gets a path from a port of the pod's.
+func forwarded(t *testing.T, p *testPod, port int, path string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := shared.Kubectl(ctx, "port-forward", p.name, ":8081")
+	cmd := shared.Kubectl(ctx, "port-forward", p.name, fmt.Sprintf(":%d", port))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -121,11 +128,11 @@ func forward(t *testing.T, p *testPod) {
 	if addr == "" {
 		t.Fatalf("kubectl port-forward: %q, %v", line, err)
 	}
-	for range 2 {
-		if got, err := getter("http://" + addr)(); err != nil || got != "only on localhost\n" {
-			t.Errorf("through the forwarded port: %q, %v", got, err)
-		}
+	got, err := getter("http://" + addr + path)()
+	if err != nil {
+		t.Errorf("through the forwarded port: %v", err)
 	}
+	return got
 }
 
 // testLogs: a log is followed across its rotations without a line lost or twice,

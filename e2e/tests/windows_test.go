@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -120,7 +122,9 @@ func windowsVolumes(t *testing.T) (dir string, mounts []*runtimeapi.Mount) {
 func TestWindowsPod(t *testing.T) {
 	p := runPodBy(t, wcow, func(cfg *runtimeapi.PodSandboxConfig) {
 		cfg.Windows, cfg.Linux = &runtimeapi.WindowsPodSandboxConfig{}, nil
+		cfg.DnsConfig = &runtimeapi.DNSConfig{Servers: []string{gateway().String()}, Searches: []string{"zone.test"}}
 	})
+	serveNames(t, "served.zone.test", netip.MustParseAddr("192.0.2.88"))
 	volume, mounts := windowsVolumes(t)
 	c := p.runWindows("main", func(cfg *runtimeapi.ContainerConfig) {
 		cfg.Mounts = mounts
@@ -156,7 +160,11 @@ func TestWindowsPod(t *testing.T) {
 		if got := get(t, "http://"+net.JoinHostPort(v6, "8080")+"/report"); !strings.Contains(got, "testwindowspod") {
 			t.Errorf("by IPv6: %q", got)
 		}
-		for name, want := range map[string]string{"alias.test": "[192.0.2.7]", "localhost": "127.0.0.1"} {
+		for name, want := range map[string]string{
+			"alias.test": "[192.0.2.7]", "localhost": "127.0.0.1", // in the hosts file
+			"served.zone.test": "[192.0.2.88]", "served": "[192.0.2.88]", // by DNS, and by its search list
+			"nosuch.zone.test": "no such host",
+		} {
 			if got := get(t, base+"/lookup?name="+name); !strings.Contains(got, want) {
 				t.Errorf("look-up of %s: %q, want %s", name, got, want)
 			}
@@ -204,6 +212,7 @@ func TestWindowsPod(t *testing.T) {
 		}
 	})
 	t.Run("other containers", func(t *testing.T) { testWindowsContainers(t, p) })
+	t.Run("limits", func(t *testing.T) { testWindowsLimits(t, p) })
 }
 
 func testWindowsExec(t *testing.T, c *container) {
@@ -317,6 +326,41 @@ func testWindowsContainers(t *testing.T, p *pod) {
 	if st := absent.status(); st.GetState() != runtimeapi.ContainerState_CONTAINER_EXITED || st.GetReason() != "StartError" {
 		t.Errorf("%v, %s", st.GetState(), st.GetReason())
 	}
+}
+
+// testWindowsLimits: a container gets no more memory and processor time than it may have.
+func testWindowsLimits(t *testing.T, p *pod) {
+	hungry := p.runWindows("hungry", func(cfg *runtimeapi.ContainerConfig) {
+		cfg.Windows.Resources = &runtimeapi.WindowsContainerResources{MemoryLimitInBytes: 128 << 20}
+	}, "winprobe", "eat")
+	if st := hungry.wait(); st.GetReason() != "OOMKilled" || st.GetExitCode() != 137 {
+		t.Errorf("beyond its memory: exit code %d, %s", st.GetExitCode(), st.GetReason())
+	}
+	half := int64(10000 / 2 / runtime.NumCPU()) // of one processor
+	busy := p.runWindows("busy", func(cfg *runtimeapi.ContainerConfig) {
+		cfg.Windows.Resources = &runtimeapi.WindowsContainerResources{CpuMaximum: half}
+	}, "winprobe", "burn")
+	busy.waitForLog("burning")
+	began, usedBefore := busy.cpu()
+	var ended, used int64
+	eventually(t, "two seconds of processor time are used", func() bool {
+		ended, used = busy.cpu()
+		return used-usedBefore > 2e9
+	})
+	if share := float64(used-usedBefore) / float64(ended-began); share > 0.6 {
+		t.Errorf("it took %.2f of a processor, and may take 0.5", share)
+	}
+}
+
+// cpu is the processor time that a container has used, and when that was measured, in nanoseconds.
+func (c *container) cpu() (at, used int64) {
+	c.pod.t.Helper()
+	resp, err := env.client.Runtime.ContainerStats(c.pod.t.Context(), &runtimeapi.ContainerStatsRequest{ContainerId: c.id})
+	if err != nil {
+		c.pod.t.Fatal(err)
+	}
+	cpu := resp.GetStats().GetCpu()
+	return cpu.GetTimestamp(), int64(cpu.GetUsageCoreNanoSeconds().GetValue())
 }
 
 // forwarded gets a path from a port of the pod's localhost.

@@ -7,9 +7,12 @@
 //	winprobe lines          print lines that end as Windows' do, and end as if by a fault
 //	winprobe sleep [child]  sleep for a long time, or have a child do so
 //	winprobe stubborn       end for no console event
+//	winprobe eat            take memory until there is none
+//	winprobe burn           keep a processor busy
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log"
@@ -47,6 +50,15 @@ func main() {
 	case "stubborn":
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM)
 		sleep(false)
+	case "eat":
+		var held [][]byte
+		for {
+			held = append(held, bytes.Repeat([]byte{1}, 8<<20))
+		}
+	case "burn":
+		fmt.Println("burning")
+		for {
+		}
 	default:
 		log.Fatalf("winprobe: cannot %s", os.Args[1])
 	}
