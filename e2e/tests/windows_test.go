@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/paddock-run/paddock/e2e/checkout"
 	"github.com/paddock-run/paddock/e2e/criclient"
 )
 
@@ -382,4 +384,23 @@ func forwarded(t *testing.T, p *pod, port int, path string) string {
 		t.Fatalf("crictl port-forward printed %q, %v", line, err)
 	}
 	return get(t, fmt.Sprintf("http://127.0.0.1:%d%s", local, path))
+}
+
+// TestSaysWhatRunsWindows: nobody takes Wine for Windows.
+func TestSaysWhatRunsWindows(t *testing.T) {
+	resp, err := env.client.Runtime.Status(t.Context(), &runtimeapi.StatusRequest{Verbose: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	paddock, err := checkout.Built("paddock", "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its exit code is about everything else, too.
+	doctor, _ := exec.CommandContext(t.Context(), paddock, "doctor").Output()
+	for who, text := range map[string]string{"Status": fmt.Sprint(resp.GetInfo()), "paddock doctor": string(doctor)} {
+		if !strings.Contains(text, "Wine") || !strings.Contains(text, "for development, not for production") {
+			t.Errorf("%s does not say that Windows pods run under Wine: %s", who, text)
+		}
+	}
 }
