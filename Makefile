@@ -61,11 +61,16 @@ run: deps build guest ## Run the daemon with a sample Linux and Windows pod unti
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample
 
-# Not the cluster: it wants the machine for itself, and what `make cluster` builds.
+# Not the cluster: it wants the machine for itself, and runs last.
 E2E = $(shell go -C e2e list ./... | grep -v /e2e/cluster$$)
 
+define run-cluster
+go -C e2e test -c -o ../build/bin/cluster.test ./cluster
+cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 20m
+endef
+
 .PHONY: test
-test: deps build guest lint critest ## Run all tests but those of targets of their own (cluster, volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once
+test: deps build guest lint critest k8s ## Run all tests but those of targets of their own (volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once, a Kubernetes cluster
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 $(E2E)
@@ -73,8 +78,7 @@ test: deps build guest lint critest ## Run all tests but those of targets of the
 	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
-	go -C e2e/bridge vet ./...
-	go -C e2e/bridge test -timeout 10m -count=1 ./...
+	$(run-cluster)
 
 .PHONY: wine
 wine: deps ## Make the Wine that tests of Windows builds run under: .cache/wine (190 MB to fetch)
@@ -92,6 +96,7 @@ e2e: deps build guest ## Run the end-to-end tests only
 
 .PHONY: bridge
 bridge: deps guest critest ## Run the client of Windows' guest service against Microsoft's own for Linux, in a VM
+	go -C e2e/bridge vet ./...
 	go -C e2e/bridge test -timeout 10m -count=1 -v ./...
 
 .PHONY: conformance
@@ -150,8 +155,7 @@ k8s: build/bin/k8s ## Build Kubernetes' programs from their Go modules, for the 
 
 .PHONY: cluster
 cluster: deps build guest k8s ## Run the tests of a Kubernetes cluster whose only runtime is Paddock (CLUSTERFLAGS="-test.run=Pods/Logs")
-	go -C e2e test -c -o ../build/bin/cluster.test ./cluster
-	cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 15m -test.v $(CLUSTERFLAGS)
+	$(run-cluster) -test.v $(CLUSTERFLAGS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for a short time (FUZZTIME=10s)
