@@ -69,8 +69,14 @@ go -C e2e test -c -o ../build/bin/cluster.test ./cluster
 cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 20m
 endef
 
+# Kubernetes is built meanwhile, out of the tests' way: they wait more than they compute.
 .PHONY: test
-test: deps build guest lint critest k8s ## Run all tests but those of targets of their own (volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once, a Kubernetes cluster
+test: deps ## Run all tests but those of targets of their own (volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once, a Kubernetes cluster
+	@trap 'kill $$(jobs -p) 2>/dev/null || true' EXIT; nice -n 15 $(MAKE) k8s & $(MAKE) test-node; wait $$!
+	$(run-cluster)
+
+.PHONY: test-node
+test-node: deps build guest lint critest ## Run make test's tests but the cluster's
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 $(E2E)
@@ -78,7 +84,6 @@ test: deps build guest lint critest k8s ## Run all tests but those of targets of
 	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
-	$(run-cluster)
 
 .PHONY: wine
 wine: deps ## Make the Wine that tests of Windows builds run under: .cache/wine (190 MB to fetch)
