@@ -144,7 +144,7 @@ func testLogs(t *testing.T) {
 restartPolicy: Never
 containers:
 - name: c
-  command: [sh, -c, "i=0; while [ $i -lt %d ]; do echo line $i ------------------------------------------------------------; i=$((i+1)); [ $((i %% 1000)) != 0 ] || sleep 0.7; done"]
+  command: [sh, -c, "i=0; while [ $i -lt %d ]; do echo line $i ------------------------------------------------------------; i=$((i+1)); [ $((i %% 1000)) != 0 ] || sleep 0.7; done; while [ ! -e /end ]; do sleep 0.2; done; echo the end"]
 `, lines))
 	p.await("runs", func(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodPending })
 	stream, err := shared.Client.CoreV1().Pods(namespace).GetLogs(p.name, &corev1.PodLogOptions{Follow: true}).Stream(t.Context())
@@ -152,8 +152,9 @@ containers:
 		t.Fatal(err)
 	}
 	defer stream.Close()
+	dir := filepath.Join(shared.podLogs(), fmt.Sprintf("%s_%s_%s", namespace, p.name, p.get().UID), "c")
 	n, scanner := 0, bufio.NewScanner(stream)
-	for scanner.Scan() {
+	for n < lines && scanner.Scan() {
 		if want := fmt.Sprintf("line %d -", n); !strings.HasPrefix(scanner.Text(), want) {
 			t.Fatalf("line %q, want %q...", scanner.Text(), want)
 		}
@@ -162,8 +163,19 @@ containers:
 	if n != lines {
 		t.Errorf("%d lines, want %d: %v", n, lines, scanner.Err())
 	}
-	pod := p.phase(corev1.PodSucceeded)
-	dir := filepath.Join(shared.podLogs(), fmt.Sprintf("%s_%s_%s", namespace, p.name, pod.UID), "c")
+	// Kubelet shows what came after the last rotation: there has to be something.
+	eventually(t, "the last rotation", func() error {
+		st, err := os.Stat(dir + "/0.log")
+		if err == nil && st.Size() > LogMaxSize {
+			err = fmt.Errorf("%d bytes", st.Size())
+		}
+		return err
+	})
+	p.sh("c", "touch /end")
+	if !scanner.Scan() || scanner.Text() != "the end" || scanner.Scan() {
+		t.Errorf("the log ends with %q, %v", scanner.Text(), scanner.Err())
+	}
+	p.phase(corev1.PodSucceeded)
 	rotated, err := filepath.Glob(dir + "/0.log.*.gz")
 	if err != nil || len(rotated) == 0 {
 		t.Fatalf("no compressed part of the log in %s: %v", dir, err)
@@ -180,7 +192,7 @@ containers:
 	if b, err := io.ReadAll(part); err != nil || !bytes.Contains(b, []byte(" stdout F line ")) {
 		t.Errorf("%s: %d bytes, %v", rotated[0], len(b), err)
 	}
-	if got := p.logs(corev1.PodLogOptions{TailLines: new(int64(1)), Timestamps: true}); !strings.Contains(got, fmt.Sprintf("Z line %d -", lines-1)) {
+	if got := p.logs(corev1.PodLogOptions{TailLines: new(int64(1)), Timestamps: true}); !strings.HasSuffix(got, "Z the end\n") {
 		t.Errorf("the last line: %q", got)
 	}
 }
