@@ -70,13 +70,13 @@ cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 20m
 endef
 
 # Kubernetes is built meanwhile, out of the tests' way: they wait more than they compute.
-.PHONY: test
-test: deps ## Run all tests but those of targets of their own (volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once, a Kubernetes cluster
-	@trap 'kill $$(jobs -p) 2>/dev/null || true' EXIT; nice -n 15 $(MAKE) k8s & $(MAKE) test-node; wait $$!
+.PHONY: test-all
+test-all: deps ## Run what test and cluster run
+	@trap 'kill $$(jobs -p) 2>/dev/null || true' EXIT; nice -n 15 $(MAKE) k8s & $(MAKE) test; wait $$!
 	$(run-cluster)
 
-.PHONY: test-node
-test-node: deps build guest lint critest ## Run make test's tests but the cluster's
+.PHONY: test
+test: deps build guest lint critest ## Run all tests but those of targets of their own (cluster, volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 $(E2E)

@@ -65,6 +65,8 @@ func run(ctx context.Context, o options) error {
 	go certs.Run(ctx, o.interval)
 	server := &http.Server{
 		Addr: o.addr, TLSConfig: certs.TLS(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+		// Longer than the API server keeps a connection (90 s): what it sends into one that is just closed here is a refused pod.
+		IdleTimeout: 5 * time.Minute,
 		Handler: admission.Handler(admission.Mutator{
 			LinuxClasses: strings.Split(o.linuxClasses, ","), WindowsClasses: strings.Split(o.windowsClasses, ","),
 		}),
