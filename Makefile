@@ -76,7 +76,7 @@ test-all: deps ## Run what test and cluster run
 	$(run-cluster)
 
 .PHONY: test
-test: deps build guest lint critest ## Run all tests but those of targets of their own (cluster, volumes, posix, test-windows): units with the race detector, end to end, CRI validation two specs at once
+test: deps build guest lint critest ## Run all tests but those of targets of their own (cluster, volumes, posix, bridge, test-windows): units with the race detector, end to end, CRI validation two specs at once
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 $(E2E)
