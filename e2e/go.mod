@@ -8,6 +8,7 @@ tool (
 )
 
 require (
+	github.com/cavaliergopher/cpio v1.0.1
 	github.com/containerd/nri v0.12.5
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/google/go-containerregistry v0.22.1

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/paddock-run/paddock/guest/channel"
+	"github.com/paddock-run/paddock/guest/image/initramfs"
 )
 
 const root = "../.."
@@ -56,32 +57,22 @@ func initrd(t *testing.T, dir string) string {
 	for b.Len()%4 != 0 { // archives begin on words
 		b.WriteByte(0)
 	}
-	cpio(b, "gcsguest", 0o755, read(t, filepath.Join(dir, "gcsguest")))
-	cpio(b, "usr/bin/gcs", 0o755, read(t, filepath.Join(dir, "gcs")))
-	cpio(b, "usr/bin/runc", 0o755, read(t, filepath.Join(dir, "runc")))
-	cpio(b, "usr/bin/busybox", 0o755, read(t, root+"/build/conformance/busybox"))
-	cpio(b, "vsock_loopback.ko", 0o644, module(t, "vsock_loopback.ko"))
-	cpio(b, "TRAILER!!!", 0, nil)
+	a := initramfs.New()
+	for name, from := range map[string]string{
+		"gcsguest": filepath.Join(dir, "gcsguest"), "usr/bin/gcs": filepath.Join(dir, "gcs"), "usr/bin/runc": filepath.Join(dir, "runc"),
+		"usr/bin/busybox": root + "/build/conformance/busybox",
+	} {
+		a.File(name, 0o755, read(t, from))
+	}
+	a.File("vsock_loopback.ko", 0o644, module(t, "vsock_loopback.ko"))
+	if err := a.Write(b); err != nil {
+		t.Fatal(err)
+	}
 	name := filepath.Join(dir, "initrd")
 	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return name
-}
-
-// cpio appends a file in the form newc.
-func cpio(b *bytes.Buffer, name string, perm int, content []byte) {
-	pad := func() {
-		for b.Len()%4 != 0 {
-			b.WriteByte(0)
-		}
-	}
-	fmt.Fprintf(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0, 0o100000|perm, 0, 0, 1, 0,
-		len(content), 0, 0, 0, 0, len(name)+1, 0)
-	b.WriteString(name + "\x00")
-	pad()
-	b.Write(content)
-	pad()
 }
 
 // module is one of the kernel's modules that the image lacks, from the package that

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cavaliergopher/cpio"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
@@ -109,13 +110,13 @@ func writeInitrd(file string, img v1.Image, kernel string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	buffered := bufio.NewWriterSize(f, 1<<20)
-	c := cpio{out: buffered}
+	archive := cpio.NewWriter(buffered)
 	root := mutate.Extract(img)
 	defer root.Close()
-	if err := c.addTar(root); err != nil {
+	if err := addTar(archive, root); err != nil {
 		return err
 	}
-	if err := c.add("modules", typeDir|0o755, nil); err != nil {
+	if err := addFile(archive, "modules", cpio.TypeDir|0o755, nil); err != nil {
 		return err
 	}
 	if err := filepath.WalkDir(filepath.Join(kernel, "lib/modules"), func(path string, d fs.DirEntry, err error) error {
@@ -128,12 +129,12 @@ func writeInitrd(file string, img v1.Image, kernel string) (err error) {
 		if err != nil {
 			return err
 		}
-		return c.add("modules/"+name+".ko", typeFile|0o644, content)
+		return addFile(archive, "modules/"+name+".ko", cpio.TypeReg|0o644, content)
 	}); err != nil {
 		return err
 	}
-	init := fmt.Sprintf(peerInit, strings.Join(peerModules, " "))
-	return errors.Join(c.add("init", typeFile|0o755, []byte(init)), c.close(), buffered.Flush())
+	init := fmt.Appendf(nil, peerInit, strings.Join(peerModules, " "))
+	return errors.Join(addFile(archive, "init", cpio.TypeReg|0o755, init), archive.Close(), buffered.Flush())
 }
 
 // peerKind is a way of QEMU's to share a folder.

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/paddock-run/paddock/e2e/environment"
 	"github.com/paddock-run/paddock/e2e/pod"
@@ -64,7 +62,7 @@ func Run(ctx context.Context, o Options, tell func(string)) (_ *Report, err erro
 		return nil, err
 	}
 	r := &runner{Options: o, env: env, shared: filepath.Join(env.Root, "shared")}
-	if r.accel, err = accelerator(ctx, env); err != nil {
+	if r.accel, err = env.Client.Accelerator(ctx); err != nil {
 		return nil, err
 	}
 	tell(fmt.Sprintf("making %d files", o.Files))
@@ -151,20 +149,6 @@ func makeMany(dir string, files int) error {
 		}
 	}
 	return nil
-}
-
-// accelerator is the one that the daemon's VMs have.
-func accelerator(ctx context.Context, env *environment.Environment) (string, error) {
-	status, err := env.Client.Runtime.Status(ctx, &runtimeapi.StatusRequest{Verbose: true})
-	if err != nil {
-		return "", err
-	}
-	for _, name := range []string{"kvm", "tcg"} {
-		if strings.Contains(status.Info["backend"], `"`+name+`"`) {
-			return name, nil
-		}
-	}
-	return "", fmt.Errorf("the daemon tells of no accelerator that is known here: %s", status.Info["backend"])
 }
 
 // await waits until a file is there.

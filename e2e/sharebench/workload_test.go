@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cavaliergopher/cpio"
+
 	"github.com/paddock-run/paddock/e2e/images"
 )
 
@@ -82,11 +84,11 @@ func TestCpio(t *testing.T) {
 		t.Fatal(err)
 	}
 	var archive bytes.Buffer
-	c := cpio{out: &archive}
-	if err := c.addTar(content); err != nil {
+	w := cpio.NewWriter(&archive)
+	if err := addTar(w, content); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.close(); err != nil {
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

@@ -11,17 +11,19 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/paddock-run/paddock/guest/image/initramfs"
 )
 
 // writeInitrd assembles the archive from the unpacked package in root and the
 // two programs, and writes it compressed.
 func writeInitrd(w io.Writer, root string, o Options) error {
-	a := newArchive()
+	a := initramfs.New()
 	addSkeleton(a)
 	if err := addFile(a, "/init", 0o755, o.Agent); err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	a.symlink("/usr/sbin/modprobe", "/init")
+	a.Symlink("/usr/sbin/modprobe", "/init")
 	if err := addFile(a, "/usr/bin/crun", 0o755, o.Crun); err != nil {
 		return fmt.Errorf("OCI runtime: %w", err)
 	}
@@ -32,25 +34,25 @@ func writeInitrd(w io.Writer, root string, o Options) error {
 }
 
 // addSkeleton adds mount points and the nodes needed before /dev is mounted.
-func addSkeleton(a *archive) {
+func addSkeleton(a *initramfs.Archive) {
 	for _, d := range []string{"dev", "proc", "sys", "run", "etc", "usr/bin", "usr/sbin", "usr/lib", "var/lib", "mnt"} {
-		a.dir(d, 0o755)
+		a.Dir(d, 0o755)
 	}
-	a.dir("root", 0o700)
-	a.dir("tmp", 0o1777)
+	a.Dir("root", 0o700)
+	a.Dir("tmp", 0o1777)
 	for _, l := range []string{"bin", "sbin", "lib"} {
-		a.symlink(l, "usr/"+l)
+		a.Symlink(l, "usr/"+l)
 	}
-	a.symlink("var/run", "/run")
-	a.char("dev/console", 0o600, 5, 1)
-	a.char("dev/null", 0o666, 1, 3)
-	a.char("dev/kmsg", 0o600, 1, 11)
-	a.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/sbin/nologin\n"))
-	a.file("etc/group", 0o644, []byte("root:x:0:\n"))
+	a.Symlink("var/run", "/run")
+	a.Char("dev/console", 0o600, 5, 1)
+	a.Char("dev/null", 0o666, 1, 3)
+	a.Char("dev/kmsg", 0o600, 1, 11)
+	a.File("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/sbin/nologin\n"))
+	a.File("etc/group", 0o644, []byte("root:x:0:\n"))
 }
 
 // addModules adds the kernel's modules and the lists by which the agent loads them.
-func addModules(a *archive, root string) error {
+func addModules(a *initramfs.Archive, root string) error {
 	set, err := openModules(root)
 	if err != nil {
 		return err
@@ -76,7 +78,7 @@ func addModules(a *archive, root string) error {
 			}
 		}
 		if group.list != "" {
-			a.file(group.list, 0o644, loadOrder(set, mods))
+			a.File(group.list, 0o644, loadOrder(set, mods))
 		}
 	}
 	for _, m := range all {
@@ -88,8 +90,8 @@ func addModules(a *archive, root string) error {
 	if err != nil {
 		return err
 	}
-	a.file("etc/paddock/modules.dep", 0o644, dep)
-	a.file("etc/paddock/modules.alias", 0o644, alias)
+	a.File("etc/paddock/modules.dep", 0o644, dep)
+	a.File("etc/paddock/modules.alias", 0o644, alias)
 	return nil
 }
 
@@ -129,24 +131,24 @@ func onDemandLists(s *moduleSet, mods []module) (dep, alias []byte, err error) {
 	return sortedLines(deps), sortedLines(aliases), nil
 }
 
-func addFile(a *archive, name string, perm uint32, from string) error {
+func addFile(a *initramfs.Archive, name string, perm uint32, from string) error {
 	b, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	a.file(name, perm, b)
+	a.File(name, perm, b)
 	return nil
 }
 
 // compress writes the archive as one zstd frame, made on one goroutine: with
 // several, block borders would depend on scheduling.
-func compress(w io.Writer, a *archive) error {
+func compress(w io.Writer, a *initramfs.Archive) error {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return err
 	}
 	b := bufio.NewWriterSize(z, 1<<20)
-	if err := a.writeTo(b); err != nil {
+	if err := a.Write(b); err != nil {
 		return err
 	}
 	if err := b.Flush(); err != nil {

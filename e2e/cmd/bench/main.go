@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/paddock-run/paddock/e2e/bench"
 	"github.com/paddock-run/paddock/e2e/checkout"
 	"github.com/paddock-run/paddock/e2e/cninet"
@@ -300,15 +298,9 @@ func msSince(steps []bench.Step, s bench.Step) float64 {
 
 // machine names this machine by what matters, and by nothing else.
 func (b *setup) machine(ctx context.Context) (string, error) {
-	status, err := b.subjects[0].Client.Runtime.Status(ctx, &runtimeapi.StatusRequest{Verbose: true})
+	accel, err := b.subjects[0].Client.Accelerator(ctx)
 	if err != nil {
 		return "", err
-	}
-	accel := "unknown accelerator"
-	for _, name := range []string{"kvm", "tcg"} {
-		if strings.Contains(status.Info["backend"], `"`+name+`"`) {
-			accel = name
-		}
 	}
 	mem, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -1,4 +1,6 @@
-package image
+// Package initramfs writes archives that Linux unpacks as its first root file
+// system: cpio, in the form newc (buffer-format.rst of the kernel's documentation).
+package initramfs
 
 import (
 	"bytes"
@@ -24,37 +26,38 @@ type entry struct {
 	major, minor uint32 // of a device
 }
 
-// archive collects files by path and writes them as a newc cpio archive whose
-// bytes depend on nothing but the files.
-type archive struct {
+// Archive collects files by path, the last of each path, and is written with
+// bytes that depend on nothing but the files.
+type Archive struct {
 	entries map[string]entry
 }
 
-func newArchive() *archive { return &archive{entries: map[string]entry{}} }
+// New is an empty archive.
+func New() *Archive { return &Archive{entries: map[string]entry{}} }
 
-// dir adds a directory; its parents are added when the archive is written.
-func (a *archive) dir(name string, perm uint32) { a.entries[clean(name)] = entry{mode: modeDir | perm} }
+// Dir adds a directory; its parents are added when the archive is written.
+func (a *Archive) Dir(name string, perm uint32) { a.entries[clean(name)] = entry{mode: modeDir | perm} }
 
-// file adds a regular file.
-func (a *archive) file(name string, perm uint32, data []byte) {
+// File adds a regular file.
+func (a *Archive) File(name string, perm uint32, data []byte) {
 	a.entries[clean(name)] = entry{mode: modeFile | perm, data: data}
 }
 
-// symlink adds a symbolic link.
-func (a *archive) symlink(name, target string) {
+// Symlink adds a symbolic link.
+func (a *Archive) Symlink(name, target string) {
 	a.entries[clean(name)] = entry{mode: modeLink | 0o777, data: []byte(target)}
 }
 
-// char adds a character device.
-func (a *archive) char(name string, perm, major, minor uint32) {
+// Char adds a character device.
+func (a *Archive) Char(name string, perm, major, minor uint32) {
 	a.entries[clean(name)] = entry{mode: modeChar | perm, major: major, minor: minor}
 }
 
 func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
 
-// writeTo writes the archive: entries sorted by path, so that a directory
+// Write writes the archive: entries sorted by path, so that a directory
 // precedes what is in it.
-func (a *archive) writeTo(w io.Writer) error {
+func (a *Archive) Write(w io.Writer) error {
 	a.addParents()
 	names := make([]string, 0, len(a.entries))
 	for name := range a.entries {
@@ -69,7 +72,7 @@ func (a *archive) writeTo(w io.Writer) error {
 	return writeEntry(w, 0, "TRAILER!!!", entry{})
 }
 
-func (a *archive) addParents() {
+func (a *Archive) addParents() {
 	names := make([]string, 0, len(a.entries))
 	for name := range a.entries {
 		names = append(names, name)

@@ -1,4 +1,4 @@
-package image
+package initramfs
 
 import (
 	"bytes"
@@ -12,13 +12,13 @@ import (
 
 // TestArchive reads an archive back with a library's reader.
 func TestArchive(t *testing.T) {
-	a := newArchive()
-	a.file("/usr/bin/tool", 0o755, []byte("content"))
-	a.symlink("bin", "usr/bin")
-	a.char("dev/null", 0o666, 1, 3)
-	a.dir("tmp", 0o1777)
+	a := New()
+	a.File("/usr/bin/tool", 0o755, []byte("content"))
+	a.Symlink("bin", "usr/bin")
+	a.Char("dev/null", 0o666, 1, 3)
+	a.Dir("tmp", 0o1777)
 	var b bytes.Buffer
-	if err := a.writeTo(&b); err != nil {
+	if err := a.Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	type file struct {
