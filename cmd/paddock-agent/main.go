@@ -67,6 +67,9 @@ func tuneRuntime(emulated bool) {
 	// With one processor Go's monitor wakes up every 20 us to take it from whoever
 	// is in a system call; if another is idle, it need not.
 	runtime.GOMAXPROCS(max(2, runtime.NumCPU()))
+	if err := slowMonitor(); err != nil {
+		klog.ErrorS(err, "Go's monitor thread stays as it is")
+	}
 	if emulated { // a collection takes as long as a container's start
 		debug.SetGCPercent(400)
 	}

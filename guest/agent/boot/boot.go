@@ -35,6 +35,7 @@ func Run() error {
 	if err := enableControllers(CgroupRoot, PodCgroup); err != nil {
 		return fmt.Errorf("set up cgroups: %w", err)
 	}
+	preferAgent()
 	// Every copy of a mount that the agent hands to a container starts private.
 	return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 }

@@ -79,6 +79,15 @@ func enableControllers(cgroups ...string) error {
 	return nil
 }
 
+// preferAgent has whatever is not in a container run first: a container waits for
+// the agent in any case, which streams its output, serves its shares and tells the
+// host that it has started. Among each other containers have the weights they are given.
+func preferAgent() {
+	if err := os.WriteFile(PodCgroup+"/cpu.weight", []byte("1"), 0); err != nil {
+		logf("prefer the agent to containers: %v", err)
+	}
+}
+
 // hastenGracePeriods makes the kernel wait actively where it waits for its
 // readers (RCU): making a container waits a dozen times, up to a timer tick
 // each, on processors that have nothing better to do. favordynmods above does
