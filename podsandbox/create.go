@@ -29,6 +29,7 @@ func (m *Manager) CreateContainer(ctx context.Context, sandboxID string, cfg Con
 		return "", err
 	}
 	defer leave()
+	defer m.pool.makes()()
 	if err := checkContainer(&cfg, s.os()); err != nil {
 		return "", err
 	}

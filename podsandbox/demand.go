@@ -30,6 +30,14 @@ func (d *demand) forget(now time.Time) {
 	}
 }
 
+// recent is how many were asked for within the last demandWindow.
+func (d *demand) recent(now time.Time) (n int) {
+	for n < len(d.asked) && now.Sub(d.asked[len(d.asked)-1-n]) <= demandWindow {
+		n++
+	}
+	return n
+}
+
 // target is the largest recent burst, within bounds.
 func (d *demand) target(now time.Time, least, most int) int {
 	d.forget(now)

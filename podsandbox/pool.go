@@ -30,11 +30,6 @@ const (
 	fillTime = 5 * time.Minute
 	// drainPoolTime bounds the emptying of the pool when the Manager closes.
 	drainPoolTime = 20 * time.Second
-	// yieldTime is how long at most the pool keeps still while pods are being made,
-	// burstTime the same while some of them wait for others: what is made ahead then
-	// helps none of them.
-	yieldTime = 500 * time.Millisecond
-	burstTime = 30 * time.Second
 )
 
 // pool keeps bases ready, as many as were asked for lately:
@@ -55,8 +50,7 @@ type pool struct {
 	ready  []*base
 	demand demand
 	closed bool
-	runs   int           // sandboxes being run
-	quiet  chan struct{} // closed when runs falls to 0; nil at 0
+	busy   busy
 }
 
 func newPool(m *Manager, cfg PoolConfig) *pool {
@@ -73,9 +67,8 @@ func (p *pool) begin() (b *base, end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demand.note(time.Now())
-	if p.runs++; p.runs == 1 {
-		p.quiet = make(chan struct{})
-	}
+	p.busy.begin()
+	p.busy.runs++
 	for len(p.ready) > 0 && b == nil {
 		b = p.ready[0]
 		p.ready = p.ready[1:]
@@ -92,9 +85,8 @@ func (p *pool) begin() (b *base, end func()) {
 func (p *pool) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.runs--; p.runs == 0 {
-		close(p.quiet)
-	}
+	p.busy.runs--
+	p.busy.end(time.Now())
 }
 
 // put adds a base; false if the pool is closed.
@@ -162,25 +154,6 @@ func (p *pool) surplus(ctx context.Context) int {
 		return 0
 	}
 	return surplus
-}
-
-// yield waits while pods are being made, which need the processors more.
-func (p *pool) yield(ctx context.Context) {
-	p.mu.Lock()
-	quiet, runs := p.quiet, p.runs
-	p.mu.Unlock()
-	if runs == 0 {
-		return
-	}
-	most := yieldTime
-	if runs > cap(p.m.making) {
-		most = burstTime
-	}
-	select {
-	case <-quiet:
-	case <-time.After(most):
-	case <-ctx.Done():
-	}
 }
 
 // fill makes one base. On error nothing of it is left.

@@ -173,29 +173,58 @@ func TestPoolKilledAtAnyStep(t *testing.T) {
 	}
 }
 
-// TestPoolStandsStillInABurst has nothing made ahead while pods wait for their turn.
-func TestPoolStandsStillInABurst(t *testing.T) {
-	for pods, patience := range map[int]time.Duration{0: 0, 2: yieldTime, 3: burstTime} {
-		synctest.Test(t, func(t *testing.T) {
-			p := newPool(&Manager{making: make(chan struct{}, 2)}, PoolConfig{})
-			for range pods {
-				p.begin()
-			}
-			begin := time.Now()
-			p.yield(t.Context())
-			if waited := time.Since(begin); waited != patience {
-				t.Errorf("while %d pods are made the pool stands still for %v, want %v", pods, waited, patience)
-			}
-			time.AfterFunc(time.Millisecond, func() {
-				for range pods {
-					p.end()
-				}
-			})
-			begin = time.Now()
-			p.yield(t.Context())
-			if waited := time.Since(begin); pods > 0 && waited != time.Millisecond {
-				t.Errorf("after %d pods were made the pool stands still for %v more", pods, waited)
-			}
+// TestPoolStandsStill has nothing made ahead while pods and their containers are made.
+func TestPoolStandsStill(t *testing.T) {
+	for name, c := range map[string]struct {
+		runs, containers int
+		before           int // pods run just before
+		most, rest       time.Duration
+	}{
+		"idle":                     {},
+		"a pod":                    {runs: 1, most: loneTime, rest: restTime},
+		"a container":              {containers: 1, most: loneTime, rest: restTime},
+		"a pod after others":       {runs: 1, before: 2, most: yieldTime},
+		"a container after others": {containers: 1, before: 3, most: yieldTime},
+		"pods that wait":           {runs: 3, most: burstTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { standsStill(t, c.before, c.runs, c.containers, c.most, c.rest) })
 		})
+	}
+}
+
+func standsStill(t *testing.T, before, runs, containers int, most, rest time.Duration) {
+	p := newPool(&Manager{making: make(chan struct{}, 2)}, PoolConfig{})
+	for range before {
+		_, end := p.begin()
+		end()
+	}
+	time.Sleep(restTime)
+	var ends []func()
+	for range runs {
+		_, end := p.begin()
+		ends = append(ends, end)
+	}
+	for range containers {
+		ends = append(ends, p.makes())
+	}
+	begin := time.Now()
+	p.yield(t.Context())
+	if waited := time.Since(begin); waited != most {
+		t.Errorf("while they are made the pool stands still for %v, want %v", waited, most)
+	}
+	time.AfterFunc(time.Millisecond, func() {
+		for _, end := range ends {
+			end()
+		}
+	})
+	begin = time.Now()
+	p.yield(t.Context())
+	want := time.Millisecond + rest
+	if len(ends) == 0 {
+		want = 0
+	}
+	if waited := time.Since(begin); waited != want {
+		t.Errorf("after they were made the pool stands still for %v more, want %v", waited, want)
 	}
 }

@@ -46,6 +46,7 @@ func (m *Manager) StartContainer(ctx context.Context, id string) error {
 		return err
 	}
 	defer leave()
+	defer m.pool.makes()()
 	if err := m.hooks.StartContainer(ctx, c.status.Load()); err != nil {
 		m.startFailed(c, err)
 		return fmt.Errorf("start container %s: %w", c.id, err)
