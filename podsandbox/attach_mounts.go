@@ -96,8 +96,7 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 		out.Source = &guestapi.Mount_Disk{Disk: &guestapi.DiskSource{Disk: guestDisk(addr), FsType: source.disk.fsType, Subpath: source.disk.subpath}}
 	default:
 		share := sharing(source.path, m)
-		// What is mounted below such a path is the guest's, and so are its changes.
-		share.Watch = k.options.changeNotices && m.Propagation != PropagationBidirectional
+		share.Watch = k.options.changeNotices
 		id, err := k.share(ctx, share)
 		if err != nil {
 			return nil, err

@@ -32,17 +32,24 @@ func TestINotify(t *testing.T) {
 	if err := os.Chmod(filepath.Join(program, "watchdir"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	watcher := func(name string, annotations map[string]string) *container {
-		p := runPod(t, func(cfg *runtimeapi.PodSandboxConfig) {
+	named := func(name string, annotations map[string]string) *pod {
+		return runPod(t, func(cfg *runtimeapi.PodSandboxConfig) {
+			forPrivileged(cfg)
 			cfg.Metadata.Name, cfg.Metadata.Uid, cfg.Annotations = name, name, annotations
 		})
-		c := p.run("watcher", "exec /program/watchdir /data", func(cfg *runtimeapi.ContainerConfig) {
-			cfg.Mounts = []*runtimeapi.Mount{mount(dir, "/data", true), mount(program, "/program", true)}
+	}
+	watcher := func(p *pod, path string, withData func(*runtimeapi.ContainerConfig)) *container {
+		c := p.run("watcher", "exec /program/watchdir "+path, func(cfg *runtimeapi.ContainerConfig) {
+			withData(cfg)
+			cfg.Mounts = append(cfg.Mounts, mount(program, "/program", true))
 		})
 		c.waitForLog("ready")
 		return c
 	}
-	on, off := watcher("told", nil), watcher("not-told", map[string]string{"paddock.run/change-notices": "false"})
+	plain := func(cfg *runtimeapi.ContainerConfig) { cfg.Mounts = []*runtimeapi.Mount{mount(dir, "/data", true)} }
+	on := watcher(named("told", nil), "/data", plain)
+	off := watcher(named("not-told", map[string]string{"paddock.run/change-notices": "false"}), "/data", plain)
+	both := watcher(named("both-ways", nil), "/out", bidirectional(dir))
 	writeFile(t, filepath.Join(dir, "file"), "two\n")
 	writeFile(t, filepath.Join(dir, ".file.new"), "three\n")
 	steps := []error{
@@ -62,14 +69,16 @@ func TestINotify(t *testing.T) {
 		"modify file", "close file", "create .file.new", "modify .file.new", "close .file.new", "from .file.new", "to file",
 		"attrib file", "create ..2", "create ..data_tmp", "from ..data_tmp", "to ..data", "delete file",
 	}
-	var got []string
-	eventually(t, "the last event", func() bool {
-		got = events(t, on)
-		return len(got) > 0 && got[len(got)-1] == "delete file"
-	})
-	got = slices.Compact(got) // equal events in a row may be one or two
-	if strings.Join(got, ", ") != strings.Join(want, ", ") {
-		t.Errorf("events %q\nwant   %q", got, want)
+	for name, c := range map[string]*container{"told": on, "told, of a Bidirectional mount": both} {
+		var got []string
+		eventually(t, "the last event", func() bool {
+			got = events(t, c)
+			return len(got) > 0 && got[len(got)-1] == "delete file"
+		})
+		got = slices.Compact(got) // equal events in a row may be one or two
+		if strings.Join(got, ", ") != strings.Join(want, ", ") {
+			t.Errorf("%s: events %q\nwant   %q", name, got, want)
+		}
 	}
 	if got := events(t, off); len(got) > 0 {
 		t.Errorf("the pod without notices has events %q", got)
