@@ -224,8 +224,13 @@ func (e *entry) mount(ctx context.Context, t *Table, addr Address, readOnly bool
 		return "", err
 	}
 	flags, data := uintptr(unix.MS_NOATIME|unix.MS_NODEV), "discard"
-	if readOnly {
+	switch {
+	case readOnly:
 		flags, data = flags|unix.MS_RDONLY, "noload"
+	case !e.volume:
+		// A new sparse disk reads as zeros anyway: no inode tables need be zeroed in the
+		// background, one GiB of writes for each 64 GiB of a pod's scratch disk.
+		data += ",noinit_itable"
 	}
 	target := t.newTarget()
 	if err := os.MkdirAll(target, 0o755); err != nil {
