@@ -26,6 +26,9 @@ const execOutputMax = 16 << 20
 // it left may keep its pipes open.
 const drainTime = 5 * time.Second
 
+// firstSizeTime is how long a terminal's first size is waited for: clients tell it once they are connected.
+const firstSizeTime = 200 * time.Millisecond
+
 // ExecSync runs a command to its end and returns its output. What is beyond the bound is dropped.
 func (m *Manager) ExecSync(ctx context.Context, id string, cmd []string, timeout time.Duration) (stdout, stderr []byte, code int32, err error) {
 	if timeout > 0 {
@@ -104,6 +107,8 @@ func (e *execution) run(ctx context.Context, cmd []string) (int32, error) {
 		}
 		request.Process = process
 	}
+	size := e.firstSize(ctx)
+	request.Width, request.Height = uint32(size.Width), uint32(size.Height)
 	ended := false
 	defer func() { e.discard(ended) }()
 	err := e.s.agent.once(ctx, func(conn *agentConn) error {
@@ -138,6 +143,21 @@ func (e *execution) run(ctx context.Context, cmd []string) (int32, error) {
 		return 0, context.Cause(ctx)
 	}
 	return int32(exit.GetCode()), nil
+}
+
+// firstSize is the size with which a terminal begins, so that its program never sees
+// another; zero if the client tells none.
+func (e *execution) firstSize(ctx context.Context) TerminalSize {
+	if !e.streams.TTY || e.streams.Resize == nil {
+		return TerminalSize{}
+	}
+	select {
+	case size := <-e.streams.Resize:
+		return size
+	case <-time.After(firstSizeTime):
+	case <-ctx.Done():
+	}
+	return TerminalSize{}
 }
 
 // copyOutput copies the process's output to the client; the channel is closed at its end.

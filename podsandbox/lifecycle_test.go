@@ -259,6 +259,26 @@ func TestExecAttachAndPortForward(t *testing.T) {
 	}
 }
 
+// TestFirstSizeOfATerminal: a terminal has its size before its program runs, and a client that tells none is not waited for.
+func TestFirstSizeOfATerminal(t *testing.T) {
+	w := newWorld(t)
+	id := w.started(w.run("a"), "c")
+	told, closed := make(chan TerminalSize, 1), make(chan TerminalSize)
+	told <- TerminalSize{Width: 99, Height: 33}
+	close(closed)
+	for _, c := range []struct {
+		name  string
+		sizes <-chan TerminalSize
+		want  string
+	}{{"told", told, "99x33"}, {"never told", make(chan TerminalSize), "0x0"}, {"closed", closed, "0x0"}, {"none", nil, "0x0"}} {
+		var out bytes.Buffer
+		code, err := w.m.Exec(t.Context(), id, []string{"size"}, Streams{Stdout: &out, TTY: true, Resize: c.sizes})
+		if err != nil || code != 0 || out.String() != c.want {
+			t.Errorf("%s: the terminal began with %q, code %d, %v; want %s", c.name, &out, code, err, c.want)
+		}
+	}
+}
+
 func TestMounts(t *testing.T) {
 	w := newWorld(t)
 	pod := w.run("a")

@@ -3,6 +3,7 @@ package guesttest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -113,7 +114,8 @@ func (a *Agent) process(container, exec string) (*Process, error) {
 	return nil, status.Errorf(codes.NotFound, "no exec %s", exec)
 }
 
-// Exec runs a few commands: "echo" writes its argument, "cat" copies its input, "sleep" does not end.
+// Exec runs a few commands: "echo" writes its argument, "cat" copies its input,
+// "size" writes the size that its terminal began with, "sleep" does not end.
 func (a *Agent) Exec(_ context.Context, r *api.ExecRequest) (*api.ExecResponse, error) {
 	if err := a.check("Exec"); err != nil {
 		return nil, err
@@ -130,16 +132,19 @@ func (a *Agent) Exec(_ context.Context, r *api.ExecRequest) (*api.ExecResponse, 
 	c.mu.Lock()
 	c.execs[r.ExecId] = p
 	c.mu.Unlock()
-	go p.run(spec.Args)
+	go p.run(spec.Args, r)
 	return &api.ExecResponse{Pid: 2}, nil
 }
 
-func (p *Process) run(args []string) {
+func (p *Process) run(args []string, r *api.ExecRequest) {
 	switch args[0] {
 	case "echo":
 		io.WriteString(p.Stdout, args[1]+"\n")
 		io.WriteString(p.Stderr, "error\n")
 		p.Exit(&api.Exit{Code: 3})
+	case "size":
+		fmt.Fprintf(p.Stdout, "%dx%d", r.Width, r.Height)
+		p.Exit(&api.Exit{})
 	case "cat":
 		io.Copy(p.Stdout, p.Stdin)
 		p.Exit(&api.Exit{})

@@ -68,6 +68,15 @@ func testTerminal(t *testing.T, _ *Machine, c *client.Client) {
 		t.Fatal(err)
 	}
 	waitOutput(t, c, "tty", "40 100\r\n")
+	if _, err := c.Exec(Context(t), &api.ExecRequest{
+		ContainerId: "tty", ExecId: "e", Process: process("stty", "size"), Terminal: true, Width: 99, Height: 33,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	Wait(t, c, "tty", "e")
+	if out := Output(t, c, "tty", "e", api.Stdio_STDIO_STDOUT); out != "33 99\r\n" {
+		t.Errorf("an exec's terminal, whose size came with the request: %q", out)
+	}
 	resize(t, c, 80, 24)
 	in, err := c.OpenStdin(Context(t), "tty", "")
 	if err != nil {
