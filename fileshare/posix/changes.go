@@ -130,6 +130,7 @@ func (fs *FS) tellEntry(dir *inode, e *event, done map[told]bool) {
 	if gone && !exists {
 		tell(sharechange.Delete)
 		fs.inodes.removed(place{dir.id, name})
+		fs.walks.lose(place{dir.id, name})
 	}
 }
 

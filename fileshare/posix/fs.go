@@ -49,6 +49,7 @@ type FS struct {
 	notify   func(sharechange.Change)
 	inodes   inodeTable
 	handles  handleTable
+	walks    walks
 	closed   chan struct{}
 	using    sync.RWMutex // held, for reading, by who uses inodes outside of requests
 }

@@ -290,6 +290,20 @@ func (t *inodeTable) dropPlace(n *inode) {
 	}
 }
 
+// placeOf is where an inode was seen last.
+func (t *inodeTable) placeOf(n *inode) place {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return place{n.parent, n.name}
+}
+
+// placed tells whether the client knows an inode by that name.
+func (t *inodeTable) placed(at place) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byName[at] != nil
+}
+
 // removed notes that a name is gone.
 func (t *inodeTable) removed(at place) {
 	t.mu.Lock()

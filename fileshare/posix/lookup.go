@@ -18,7 +18,11 @@ func (fs *FS) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fus
 		return status(err)
 	}
 	defer fs.inodes.put(parent)
-	return status(fs.lookup(parent, name, out))
+	err = fs.lookup(parent, name, out)
+	if err == unix.ENOENT {
+		err = fs.missing(in.Pid, place{parent.id, name})
+	}
+	return status(err)
 }
 
 // dir pins a directory inode.
@@ -136,5 +140,6 @@ func (fs *FS) Readlink(_ <-chan struct{}, in *fuse.InHeader) ([]byte, fuse.Statu
 	if err != nil {
 		return nil, status(err)
 	}
+	fs.walks.follow(in.Pid, fs.inodes.placeOf(n), buf[:size])
 	return buf[:size], fuse.OK
 }

@@ -44,6 +44,7 @@ type client struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	unique uint64
+	thread uint32 // that makes the requests
 }
 
 // serve starts a server of dir and returns a raw client to it.
@@ -95,7 +96,9 @@ func request(opcode uint32, unique, node uint64, body ...byte) []byte {
 func (c *client) do(opcode uint32, node uint64, body ...byte) (unix.Errno, []byte) {
 	c.t.Helper()
 	c.unique += 2
-	if _, err := c.conn.Write(request(opcode, c.unique, node, body...)); err != nil {
+	msg := request(opcode, c.unique, node, body...)
+	binary.NativeEndian.PutUint32(msg[32:], c.thread)
+	if _, err := c.conn.Write(msg); err != nil {
 		c.t.Fatal(err)
 	}
 	return c.reply()
