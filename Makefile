@@ -66,7 +66,7 @@ E2E = $(shell go -C e2e list ./... | grep -v /e2e/cluster$$)
 
 define run-cluster
 go -C e2e test -c -o ../build/bin/cluster.test ./cluster
-cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 20m
+cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 40m
 endef
 
 # Kubernetes is built meanwhile, out of the tests' way: they wait more than they compute.

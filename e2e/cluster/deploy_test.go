@@ -224,9 +224,10 @@ spec: {schedulingGates: [{name: never.example/never}], containers: [{name: c, im
 	}
 }
 
-// testWebhookCertificates: when the CA is lost the replicas make and announce
-// another one, together; the API server goes on calling them.
-func testWebhookCertificates(t *testing.T) {
+// TestWebhookCertificates: when the CA is lost the replicas make and announce
+// another one, together; the API server goes on calling them. Until then nobody
+// can make pods.
+func TestWebhookCertificates(t *testing.T) {
 	bundle := func() []byte {
 		cfg, err := shared.Client.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), "paddock-webhook", metav1.GetOptions{})
 		if err != nil {
@@ -246,15 +247,25 @@ func testWebhookCertificates(t *testing.T) {
 	if err := secrets.Delete(t.Context(), secret.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "another CA is announced", func() error {
+		if bytes.Equal(bundle(), before) {
+			return errors.New("still the CA from before")
+		}
+		return nil
+	})
+	awaitWebhook(t)
+}
+
+// awaitWebhook waits until pods can be made.
+func awaitWebhook(t *testing.T) {
+	t.Helper()
+	kubectl(t, "-n", system, "rollout", "status", "deployment/paddock-webhook", "--timeout="+patience.String())
 	dry := decode[corev1.Pod](t, `
 metadata: {generateName: dry-}
 spec: {runtimeClassName: lcow, containers: [{name: c, image: none}]}
 `)
 	called := 0
-	eventually(t, "another CA is announced, and the webhook answers", func() error {
-		if bytes.Equal(bundle(), before) {
-			return errors.New("still the CA from before")
-		}
+	eventually(t, "the webhook answers", func() error {
 		made, err := shared.Client.CoreV1().Pods(namespace).Create(t.Context(), dry, metav1.CreateOptions{DryRun: []string{"All"}})
 		if err != nil {
 			called = 0

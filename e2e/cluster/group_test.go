@@ -10,7 +10,6 @@ func TestPods(t *testing.T) {
 		"Installer":                testInstaller,
 		"RuntimeClass":             testRuntimeClass,
 		"Webhook":                  testWebhook,
-		"WebhookCertificates":      testWebhookCertificates,
 		"Resize":                   testResize,
 		"Eviction":                 testEviction,
 		"Stats":                    testStats,

@@ -81,7 +81,7 @@ func runTests(m *testing.M) (code int, err error) {
 		code = m.Run()
 	}
 	began = time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	if err := errors.Join(err, shared.Stop(ctx)); err != nil {
 		return 1, err

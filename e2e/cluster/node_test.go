@@ -146,10 +146,13 @@ containers: [{name: web, image: `+healthy+`, args: ["-http=:18080", "-grpc=:1909
 	if _, err := getter("http://" + NodeIP + ":18080/healthz")(); err != nil {
 		t.Error(err)
 	}
-	// What only the node's localhost has: etcd.
-	if got := p.sh("web", "wget -q -O - http://127.0.0.1:2379/health"); !strings.Contains(got, `"health":"true"`) {
-		t.Errorf("etcd, from the pod: %q", got)
-	}
+	// What only the node's localhost has: etcd. It says no while it is busy.
+	eventually(t, "the pod reaches etcd", func() error {
+		if out, errOut, _ := p.execute("web", "", "wget", "-q", "-O", "-", "http://127.0.0.1:2379/health"); !strings.Contains(out, `"health":"true"`) {
+			return fmt.Errorf("%q, %s", out, errOut)
+		}
+		return nil
+	})
 }
 
 // testUserNamespacePod: with hostUsers: false root in the pod is somebody else on the node.
@@ -200,12 +203,8 @@ spec:
 	}
 	eventually(t, "the API server shows the pod", mirrored)
 	p.ready()
-	eventually(t, "its log", func() error { // it is ready before its shell has printed
-		if got := p.logs(corev1.PodLogOptions{}); got != "from a file\n" {
-			return fmt.Errorf("%q", got)
-		}
-		return nil
-	})
+	// It is ready before its shell has printed.
+	p.logged(corev1.PodLogOptions{}, func(log string) bool { return log == "from a file\n" })
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ const namespace = "default"
 
 // patience bounds one wait of a test, generously: guests are emulated where
 // there is no hardware virtualisation, and tests run side by side.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // decode reads a manifest strictly.
 func decode[T any](t *testing.T, manifest string) *T {
@@ -225,16 +224,28 @@ func (p *testPod) sh(container, script string) string {
 // logs reads a container's log.
 func (p *testPod) logs(opts corev1.PodLogOptions) string {
 	p.t.Helper()
-	stream, err := shared.Client.CoreV1().Pods(namespace).GetLogs(p.name, &opts).Stream(p.t.Context())
+	text, err := p.tryLogs(opts)
 	if err != nil {
 		p.t.Fatalf("logs of %s/%s: %v", p.name, opts.Container, err)
 	}
-	defer stream.Close()
-	b, err := io.ReadAll(stream)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(b)
+	return text
+}
+
+func (p *testPod) tryLogs(opts corev1.PodLogOptions) (string, error) {
+	text, err := shared.Client.CoreV1().Pods(namespace).GetLogs(p.name, &opts).DoRaw(p.t.Context())
+	return string(text), err
+}
+
+// logged waits until a container's log is as it should be.
+func (p *testPod) logged(opts corev1.PodLogOptions, is func(log string) bool) {
+	p.t.Helper()
+	eventually(p.t, "the log of "+p.name, func() error {
+		text, err := p.tryLogs(opts)
+		if err == nil && !is(text) {
+			err = fmt.Errorf("%q", text)
+		}
+		return err
+	})
 }
 
 // kubectl runs kubectl, which must succeed, and returns what it printed without the last line's end.

@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
@@ -136,44 +138,52 @@ func forwarded(t *testing.T, p *testPod, port int, path string) string {
 	return got
 }
 
+// logScript prints numbered lines: three times as many as have a log rotated, and
+// after each time some more while it is, until it is told to go on.
+const logScript = `
+i=0
+line() { echo line $i ------------------------------------------------------------; i=$((i+1)); }
+while [ ! -e /go0 ]; do sleep 0.1; done
+for n in 1 2 3; do
+  until=$((i + %d)); while [ $i -lt $until ]; do line; done
+  while [ ! -e /go$n ]; do line; sleep 0.1; done
+done
+echo the end
+`
+
 // testLogs: a log is followed across its rotations without a line lost or twice,
 // and what was rotated is kept, compressed.
 func testLogs(t *testing.T) {
-	const lines = 14000 // of 80 bytes: more than two rotations
+	const burst = LogMaxSize / 100 // lines, which are longer in the log
 	p := apply(t, "logs", fmt.Sprintf(`
 restartPolicy: Never
 containers:
-- name: c
-  command: [sh, -c, "i=0; while [ $i -lt %d ]; do echo line $i ------------------------------------------------------------; i=$((i+1)); [ $((i %% 1000)) != 0 ] || sleep 0.7; done; while [ ! -e /end ]; do sleep 0.2; done; echo the end"]
-`, lines))
+- {name: c, command: [sh, -c, %q]}
+`, fmt.Sprintf(logScript, burst)))
 	p.await("runs", func(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodPending })
+	dir := filepath.Join(shared.podLogs(), fmt.Sprintf("%s_%s_%s", namespace, p.name, p.get().UID), "c")
 	stream, err := shared.Client.CoreV1().Pods(namespace).GetLogs(p.name, &corev1.PodLogOptions{Follow: true}).Stream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stream.Close()
-	dir := filepath.Join(shared.podLogs(), fmt.Sprintf("%s_%s_%s", namespace, p.name, p.get().UID), "c")
-	n, scanner := 0, bufio.NewScanner(stream)
-	for n < lines && scanner.Scan() {
-		if want := fmt.Sprintf("line %d -", n); !strings.HasPrefix(scanner.Text(), want) {
-			t.Fatalf("line %q, want %q...", scanner.Text(), want)
-		}
-		n++
+	var read atomic.Int64 // lines
+	ended := make(chan error, 1)
+	go func() { ended <- readLines(stream, &read) }()
+	for n := range 3 {
+		current := inode(t, dir+"/0.log")
+		p.sh("c", fmt.Sprintf("touch /go%d", n))
+		// Who follows is told of one rotation at a time: the next comes when this one's lines were read.
+		eventually(t, "the log is rotated, and was read up to there", func() error {
+			if got := read.Load(); inode(t, dir+"/0.log") == current || got < int64(n+1)*burst {
+				return fmt.Errorf("%d lines, of %d for %d rotations", got, burst, n+1)
+			}
+			return nil
+		})
 	}
-	if n != lines {
-		t.Errorf("%d lines, want %d: %v", n, lines, scanner.Err())
-	}
-	// Kubelet shows what came after the last rotation: there has to be something.
-	eventually(t, "the last rotation", func() error {
-		st, err := os.Stat(dir + "/0.log")
-		if err == nil && st.Size() > LogMaxSize {
-			err = fmt.Errorf("%d bytes", st.Size())
-		}
-		return err
-	})
-	p.sh("c", "touch /end")
-	if !scanner.Scan() || scanner.Text() != "the end" || scanner.Scan() {
-		t.Errorf("the log ends with %q, %v", scanner.Text(), scanner.Err())
+	p.sh("c", "touch /go3")
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 	p.phase(corev1.PodSucceeded)
 	rotated, err := filepath.Glob(dir + "/0.log.*.gz")
@@ -197,6 +207,28 @@ containers:
 	}
 }
 
+// readLines wants the lines of logScript in their order, and counts them.
+func readLines(stream io.Reader, read *atomic.Int64) error {
+	scanner := bufio.NewScanner(stream)
+	for scanner.Scan() && strings.HasPrefix(scanner.Text(), "line ") {
+		if want := fmt.Sprintf("line %d -", read.Load()); !strings.HasPrefix(scanner.Text(), want) {
+			return fmt.Errorf("line %q, want %q...", scanner.Text(), want)
+		}
+		read.Add(1)
+	}
+	if last := scanner.Text(); last != "the end" || scanner.Scan() || scanner.Err() != nil {
+		return fmt.Errorf("after %d lines the log ends with %q, %v", read.Load(), scanner.Text(), scanner.Err())
+	}
+	return nil
+}
+
+func inode(t *testing.T, file string) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	eventually(t, file, func() error { return unix.Stat(file, &st) }) // it is away while it is rotated
+	return st.Ino
+}
+
 // testDebugContainer: kubectl debug adds a container to a running pod that sees
 // the processes of the one it is for, and its files through them.
 func testDebugContainer(t *testing.T) {
@@ -209,12 +241,8 @@ containers:
 	kubectl(t, "debug", p.name, "--image="+busybox, "--target=target", "--container=debugger", "--profile=general",
 		"--", "sh", "-c", "ps; cat /proc/1/root/tmp/of-the-target; sleep 1000")
 	p.await("the debugger runs", func(pod *corev1.Pod) bool { return container(pod, "debugger").State.Running != nil })
-	eventually(t, "the debugger sees its target", func() error {
-		got := p.logs(corev1.PodLogOptions{Container: "debugger"})
-		if !strings.Contains(got, "sleep 1234") || !strings.Contains(got, "\nsecret\n") || strings.Contains(got, "sleep 4321") {
-			return fmt.Errorf("%q", got)
-		}
-		return nil
+	p.logged(corev1.PodLogOptions{Container: "debugger"}, func(log string) bool {
+		return strings.Contains(log, "sleep 1234") && strings.Contains(log, "\nsecret\n") && !strings.Contains(log, "sleep 4321")
 	})
 	if c := container(p.get(), "target"); c.RestartCount != 0 {
 		t.Error("the target was restarted")

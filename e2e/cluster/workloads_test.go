@@ -53,7 +53,7 @@ spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080
 		t.Fatalf("replicas %v, want 2", first)
 	}
 	fromPod := func() (string, error) {
-		out, errOut, code := client.execute("c", "", "timeout", "10", "wget", "-q", "-O", "-", "http://"+service.Spec.ClusterIP)
+		out, errOut, code := client.execute("c", "", "timeout", "20", "wget", "-q", "-O", "-", "http://"+service.Spec.ClusterIP)
 		if code != 0 {
 			return "", errors.New(errOut)
 		}
@@ -122,7 +122,7 @@ func hearsAll(t *testing.T, who string, servers map[string]bool, ask func() (str
 
 // getter fetches a URL, each time over a new connection.
 func getter(url string) func() (string, error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	return func() (string, error) {
 		resp, err := client.Get(url)
 		if err != nil {
@@ -150,7 +150,7 @@ initContainers:
 - {name: second, command: [sh, -c, "echo second >> /v/order"], volumeMounts: [{name: v, mountPath: /v}]}
 containers:
 - {name: main, command: [sh, -c, "echo main >> /v/order; cat /v/order"], volumeMounts: [{name: v, mountPath: /v}]}
-terminationGracePeriodSeconds: 20
+terminationGracePeriodSeconds: 120
 `)
 	pod := p.phase(corev1.PodSucceeded)
 	if got, want := p.logs(corev1.PodLogOptions{Container: "main"}), "first\nsidecar\nsecond\nmain\n"; got != want {
@@ -212,10 +212,5 @@ containers:
 		t.Errorf("how it ended before: %+v", last)
 	}
 	// Kubelet may remove the one before while it is asked for it: the container goes on restarting.
-	eventually(t, "the log of the one before", func() error {
-		if got := always.logs(corev1.PodLogOptions{Previous: true}); got != "run\n" {
-			return fmt.Errorf("%q", got)
-		}
-		return nil
-	})
+	always.logged(corev1.PodLogOptions{Previous: true}, func(log string) bool { return log == "run\n" })
 }
