@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,13 @@ type Suite struct {
 // Run runs the suite, its output to log, and reads the report. That specs
 // failed is no error.
 func (s Suite) Run(ctx context.Context, log *os.File) (*Report, error) {
-	args := []string{"-ginkgo.skip=" + digestSpec}
+	skips := []string{digestSpec}
+	var args []string
+	if s.Handler == Windows {
+		skips = append(skips, windowsSkips...)
+		args = append(args, "-ginkgo.skip-file="+onLinuxOnly)
+	}
+	args = append(args, "-ginkgo.skip="+strings.Join(skips, "|"))
 	if s.Focus != "" {
 		args = append(args, "-ginkgo.focus="+s.Focus)
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	NoPool, NoTemplates bool
 	// CDISpecDirs hold specs of CDI devices, PinnedImages are references to keep. Both may be nil.
 	CDISpecDirs, PinnedImages []string
+	// DefaultHandler is for sandboxes and images that name none; "" leaves it to the daemon.
+	DefaultHandler string
 }
 
 // Daemon is a `paddock serve` that may be killed and started again.
@@ -119,6 +121,9 @@ nri:
 		!d.opts.NoTemplates, poolMin, poolMax,
 		yamlList(d.opts.PinnedImages), len(d.opts.CDISpecDirs) > 0, yamlList(d.opts.CDISpecDirs),
 		d.NRIPluginDir(), d.NRIPluginDir()+".conf")
+	if d.opts.DefaultHandler != "" {
+		text += "defaultHandler: " + d.opts.DefaultHandler + "\n"
+	}
 	return os.WriteFile(d.configFile(), []byte(text), 0o644)
 }
 

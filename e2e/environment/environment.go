@@ -26,6 +26,8 @@ type Options struct {
 	Push func(ctx context.Context, reg *registry.Registry, certsDir string) error
 	// NoPool has no sandboxes made ahead: for suites of a few long pods.
 	NoPool bool
+	// DefaultHandler decides which platform of an image is pulled; "": the daemon's own default.
+	DefaultHandler string
 }
 
 // Environment is a running daemon and what it needs.
@@ -78,7 +80,7 @@ func (e *Environment) start(ctx context.Context, o Options) (err error) {
 	}
 	e.Daemon, err = daemon.New(daemon.Options{
 		Root: filepath.Join(e.Root, "d"), State: filepath.Join(e.state, "s"), Socket: e.Socket,
-		CertsDir: certs, Network: network, LogLevel: 4, NoPool: o.NoPool,
+		CertsDir: certs, Network: network, LogLevel: 4, NoPool: o.NoPool, DefaultHandler: o.DefaultHandler,
 	})
 	if err != nil {
 		return err

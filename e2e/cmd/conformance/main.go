@@ -20,7 +20,7 @@ import (
 var (
 	focus    = flag.String("focus", "", "run only specs that match this regular expression, one at a time unless -parallel is given")
 	parallel = flag.Int("parallel", 0, "specs to run at once; 0: a run with one and a run with two")
-	handler  = flag.String("handler", "lcow", "runtime handler to test")
+	handler  = flag.String("handler", "lcow", "runtime handler to test: lcow, or wcow, one spec at a time, by the specs that the suite also has on Windows")
 )
 
 func main() { command.Main("conformance", run, os.Interrupt, syscall.SIGTERM) }
@@ -31,7 +31,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	out := filepath.Join(root, "build", "conformance")
-	env, tempDir, err := conformance.Start(ctx, out, filepath.Join(root, "e2e"))
+	env, tempDir, err := conformance.Start(ctx, *handler, out, filepath.Join(root, "e2e"))
 	defer func() { err = errors.Join(err, env.Close(filepath.Join(out, "paddock.log"))) }()
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func atOnce() []int {
 	switch {
 	case *parallel > 0:
 		return []int{*parallel}
-	case *focus != "":
+	case *focus != "" || *handler == conformance.Windows:
 		return []int{1}
 	}
 	return []int{1, 2}
@@ -68,6 +68,9 @@ func pass(ctx context.Context, suite conformance.Suite, out string) error {
 	name, suffix := "serial", ""
 	if suite.Parallel > 1 {
 		name, suffix = fmt.Sprintf("-parallel=%d", suite.Parallel), "-parallel"
+	}
+	if suite.Handler == conformance.Windows {
+		suffix += "-" + suite.Handler
 	}
 	suite.JUnit = filepath.Join(out, "junit"+suffix+".xml")
 	log, err := os.Create(filepath.Join(out, "critest"+suffix+".log"))
@@ -87,7 +90,10 @@ func pass(ctx context.Context, suite conformance.Suite, out string) error {
 		fmt.Println("FAIL", f)
 	}
 	fmt.Printf("%s: %s\n", name, report.Summary())
-	if err := report.Verdict(suite.Focus == ""); err != nil {
+	if n := len(report.Passed) + len(report.Failed); suite.Handler == conformance.Windows && suite.Focus == "" && n != conformance.WindowsSpecs {
+		return fmt.Errorf("%s: %d specs ran, want %d", name, n, conformance.WindowsSpecs)
+	}
+	if err := report.Verdict(suite.Focus == "" && suite.Handler != conformance.Windows); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

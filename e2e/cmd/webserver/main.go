@@ -1,5 +1,5 @@
-// Command webserver is what test pods serve: who they are on every address, and
-// a greeting on the pod's localhost only. With -echo it sends datagrams back, with
+// Command webserver is what test pods serve: who they are on every address (port 8080,
+// or -http's), and a greeting on the pod's localhost only. With -echo it sends datagrams back, with
 // -get it prints what a URL answers, instead.
 package main
 
@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	address := flag.String("http", ":8080", "serve on this address")
 	datagrams := flag.String("echo", "", "send datagrams to this address back, and serve nothing else")
 	url := flag.String("get", "", "print what this URL answers, and end")
 	flag.Parse()
@@ -38,7 +39,7 @@ func main() {
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	local := http.NewServeMux()
 	local.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "only on localhost") })
-	inner, outer := listen("127.0.0.1:8081"), listen(":8080")
+	inner, outer := listen("127.0.0.1:8081"), listen(*address)
 	fmt.Println("serving")
 	go func() { log.Fatal(http.Serve(inner, local)) }()
 	log.Fatal(http.Serve(outer, mux))
