@@ -1,11 +1,14 @@
-//go:build linux
-
 package session
 
-import (
-	"encoding/binary"
+import "encoding/binary"
 
-	"golang.org/x/sys/unix"
+// Errors and a limit of the client's kernel, which is Linux.
+const (
+	eIO     = 5
+	eINVAL  = 22
+	eNOTTY  = 25
+	eNOLCK  = 37
+	pathMax = 4096
 )
 
 // Opcodes that are treated apart.
@@ -61,22 +64,22 @@ func wanted(req requestHeader, msg []byte) (size, limit int, ok bool) {
 	return int(binary.NativeEndian.Uint32(msg[at:])), limit, true
 }
 
-// inspect refuses what must not reach the decoder.
-func inspect(req requestHeader, msg []byte) error {
+// inspect refuses what must not reach the decoder, with an error's number.
+func inspect(req requestHeader, msg []byte) (errno int32) {
 	if req.opcode == opIoctl {
-		return unix.ENOTTY
+		return eNOTTY
 	}
 	size, limit, ok := wanted(req, msg)
 	if !ok || size > limit {
-		return unix.EINVAL
+		return eINVAL
 	}
-	return nil
+	return 0
 }
 
 // replySize is the room an answer needs.
 func replySize(req requestHeader, msg []byte) int {
 	if req.opcode == opReadlink {
-		return replyFixed + unix.PathMax
+		return replyFixed + pathMax
 	}
 	size, _, _ := wanted(req, msg)
 	return replyFixed + size

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package session carries the FUSE messages of one share between a stream from
 // the guest and a file system, bounding what the guest may send: the size of a
 // message, of its answer, and the number of requests at work.
@@ -10,14 +8,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"log"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
-	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/guest/sharechange"
@@ -37,49 +31,33 @@ const (
 	maxLockWaits = 1024
 )
 
+// Handler is the file system behind a Server, which speaks FUSE. Its methods may be
+// called concurrently; what they are given is the client's, and may be anything
+// that inspect lets through. Package sharetest says what every one must do.
+type Handler interface {
+	// Handle answers a request: it writes the whole answer to out, which is
+	// as long as the longest one to this request, and returns its size; 0 where a
+	// request takes none. false: the request could not be read.
+	Handle(in, out []byte) (n int, ok bool)
+	// Relookup counts a reference of the client to an inode that it has, and tells
+	// what a lookup of one of its names would: the bytes of a struct fuse_entry_out, or
+	// else an error's number.
+	Relookup(node uint64) (entry []byte, errno int32)
+}
+
 // Server answers the requests of one share. It outlives connections: inodes
 // and handles stay when the stream breaks and a new one comes.
 type Server struct {
-	fs    FileSystem
-	proto *fuse.ProtocolServer
+	fs    Handler
 	slots chan struct{}
 	waits chan struct{} // slots of lock waits
 	wg    sync.WaitGroup
 	out   atomic.Pointer[replyWriter] // of the newest stream
 }
 
-// FileSystem is what a Server serves.
-type FileSystem interface {
-	fuse.RawFileSystem
-	// Relookup counts a reference of the client to an inode that it has, and tells
-	// what a lookup of one of its names would.
-	Relookup(node uint64, out *fuse.EntryOut) fuse.Status
-}
-
-// New makes a server of fs.
-func New(fs FileSystem) *Server {
-	return &Server{
-		fs: fs,
-		proto: fuse.NewProtocolServer(fs, &fuse.MountOptions{
-			MaxWrite:      MaxWrite,
-			MaxReadAhead:  MaxWrite,
-			MaxBackground: 64,
-			EnableLocks:   true,
-			EnableAcl:     true,
-			// The client leaves umask, setuid clearing and O_TRUNC to the server: fewer round trips, and atomic.
-			// It always reads directories with attributes (no CAP_READDIRPLUS_AUTO, which asks for
-			// most of them one by one): find over 200,000 files took 5 s instead of 38.
-			ExtraCapabilities: fuse.CAP_DONT_MASK | fuse.CAP_HANDLE_KILLPRIV_V2 | fuse.CAP_ATOMIC_O_TRUNC |
-				fuse.CAP_ASYNC_DIO,
-			Logger: log.New(io.Discard, "", 0),
-			PanicHandler: func(v any) fuse.Status {
-				klog.ErrorS(nil, "Request handler panicked; answered EIO", "panic", v, "stack", string(debug.Stack()))
-				return fuse.EIO
-			},
-		}),
-		slots: make(chan struct{}, maxRequests),
-		waits: make(chan struct{}, maxLockWaits),
-	}
+// NewServer makes a server of fs.
+func NewServer(fs Handler) *Server {
+	return &Server{fs: fs, slots: make(chan struct{}, maxRequests), waits: make(chan struct{}, maxLockWaits)}
 }
 
 // Serve answers requests until the stream ends or breaks its rules, and returns
@@ -94,8 +72,8 @@ func (s *Server) Serve(conn io.ReadWriter) error {
 			return err
 		}
 		req := header(msg.data)
-		if verdict := inspect(req, msg.data); verdict != nil {
-			out.fail(req, verdict.(unix.Errno))
+		if verdict := inspect(req, msg.data); verdict != 0 {
+			out.fail(req, verdict)
 			msg.free()
 			continue
 		}
@@ -110,7 +88,7 @@ func (s *Server) Serve(conn io.ReadWriter) error {
 			case s.waits <- struct{}{}:
 				s.work(req, msg, out, s.waits)
 			default: // waiting here would keep interrupts and unlocks out
-				out.fail(req, unix.ENOLCK)
+				out.fail(req, eNOLCK)
 				msg.free()
 			}
 		default:
@@ -130,16 +108,15 @@ func (s *Server) Notify(c sharechange.Change) {
 
 // relookup answers a request that no kernel makes: see sharechange.
 func (s *Server) relookup(req requestHeader, out *replyWriter) {
-	var entry fuse.EntryOut
-	if status := s.fs.Relookup(req.node, &entry); !status.Ok() {
-		out.fail(req, unix.Errno(status))
+	entry, errno := s.fs.Relookup(req.node)
+	if errno != 0 {
+		out.fail(req, errno)
 		return
 	}
-	const size = 16 + unsafe.Sizeof(entry)
-	reply := make([]byte, 16, size)
-	binary.NativeEndian.PutUint32(reply, uint32(size))
+	reply := make([]byte, 16, 16+len(entry))
+	binary.NativeEndian.PutUint32(reply, uint32(cap(reply)))
 	binary.NativeEndian.PutUint64(reply[8:], req.unique)
-	out.write(append(reply, unsafe.Slice((*byte)(unsafe.Pointer(&entry)), unsafe.Sizeof(entry))...))
+	out.write(append(reply, entry...))
 }
 
 // work answers a request in the background and then gives its slot back.
@@ -162,7 +139,7 @@ func (s *Server) answer(req requestHeader, msg message, out *replyWriter) {
 	defer reply.free()
 	n, ok := s.handle(msg.data, reply.data)
 	if !ok {
-		out.fail(req, unix.EIO)
+		out.fail(req, eIO)
 		return
 	}
 	if n > 0 {
@@ -178,8 +155,7 @@ func (s *Server) handle(in, out []byte) (n int, ok bool) {
 			n, ok = 0, false
 		}
 	}()
-	n, code := s.proto.HandleRequest([][]byte{in}, [][]byte{out})
-	return n, code.Ok()
+	return s.fs.Handle(in, out)
 }
 
 // readMessage reads one whole request.
@@ -216,13 +192,13 @@ func (r *replyWriter) write(data []byte) {
 }
 
 // fail answers a request with an error, if it takes an answer.
-func (r *replyWriter) fail(req requestHeader, errno unix.Errno) {
+func (r *replyWriter) fail(req requestHeader, errno int32) {
 	if req.opcode == opForget || req.opcode == opBatchForget || req.opcode == opNotifyReply {
 		return
 	}
 	var reply [16]byte
 	binary.NativeEndian.PutUint32(reply[0:], 16)
-	binary.NativeEndian.PutUint32(reply[4:], uint32(-int32(errno)))
+	binary.NativeEndian.PutUint32(reply[4:], uint32(-errno))
 	binary.NativeEndian.PutUint64(reply[8:], req.unique)
 	r.write(reply[:])
 }
