@@ -1,16 +1,18 @@
 package ntfs
 
-import "fmt"
+import "github.com/paddock-run/paddock/fileshare/wire"
 
 // Errno is an error as the guest's kernel, Linux, numbers it.
-type Errno int32
+type Errno = wire.Errno
 
 // Errors that the package gives.
 const (
 	EPERM        Errno = 1
 	ENOENT       Errno = 2
+	EINTR        Errno = 4
 	EIO          Errno = 5
 	ENXIO        Errno = 6
+	EBADF        Errno = 9
 	EAGAIN       Errno = 11
 	ENOMEM       Errno = 12
 	EACCES       Errno = 13
@@ -20,6 +22,7 @@ const (
 	ENOTDIR      Errno = 20
 	EISDIR       Errno = 21
 	EINVAL       Errno = 22
+	ENFILE       Errno = 23
 	EMFILE       Errno = 24
 	EFBIG        Errno = 27
 	ENOSPC       Errno = 28
@@ -27,6 +30,7 @@ const (
 	EMLINK       Errno = 31
 	ERANGE       Errno = 34
 	ENAMETOOLONG Errno = 36
+	ENOLCK       Errno = 37
 	ENOTEMPTY    Errno = 39
 	ELOOP        Errno = 40
 	ENODATA      Errno = 61
@@ -34,8 +38,6 @@ const (
 	ESTALE       Errno = 116
 	EDQUOT       Errno = 122
 )
-
-func (e Errno) Error() string { return fmt.Sprintf("Linux errno %d", int32(e)) }
 
 // Status is an NTSTATUS.
 type Status uint32

@@ -14,8 +14,15 @@ type LockTable struct {
 	mu sync.Mutex
 	// what follows is guarded by mu
 	files   map[uint64][]Lock // by file id, sorted by start
+	count   int               // of all files' locks
 	changed chan struct{}     // closed when a lock goes; nil if nobody waits
 }
+
+// Bounds of what a guest may lock; beyond them ENOLCK.
+const (
+	maxLocks     = 1 << 16
+	maxFileLocks = 1 << 12
+)
 
 // Lock is a lock of a range of bytes, both ends included.
 type Lock struct {
@@ -46,7 +53,7 @@ func (t *LockTable) inTheWay(file uint64, l Lock) (Lock, bool) {
 }
 
 // Set sets a lock (F_SETLK): of the owner's own it replaces what it covers. EAGAIN:
-// another is in the way.
+// another is in the way. ENOLCK: there are too many.
 func (t *LockTable) Set(file uint64, l Lock) error {
 	if l.Start > l.End {
 		return EINVAL
@@ -59,6 +66,9 @@ func (t *LockTable) Set(file uint64, l Lock) error {
 func (t *LockTable) set(file uint64, l Lock) error {
 	if _, ok := t.inTheWay(file, l); ok {
 		return EAGAIN
+	}
+	if len(t.files[file]) >= maxFileLocks || t.count >= maxLocks {
+		return ENOLCK
 	}
 	t.cut(file, l)
 	all := append(t.files[file], l)
@@ -84,9 +94,9 @@ func (t *LockTable) Wait(ctx context.Context, file uint64, l Lock) error {
 	for {
 		t.mu.Lock()
 		err := t.set(file, l)
-		if err == nil {
+		if err != EAGAIN {
 			t.mu.Unlock()
-			return nil
+			return err
 		}
 		if t.changed == nil {
 			t.changed = make(chan struct{})
@@ -112,6 +122,16 @@ func (t *LockTable) Unlock(file, owner, start, end uint64) {
 // Drop takes all of an owner's away: it has closed the file.
 func (t *LockTable) Drop(file, owner uint64) { t.Unlock(file, owner, 0, ^uint64(0)) }
 
+// Clear takes all locks of a file away: nobody has it open.
+func (t *LockTable) Clear(file uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.files[file]) > 0 {
+		t.put(file, nil)
+		t.wake()
+	}
+}
+
 // Held lists a file's locks, by start.
 func (t *LockTable) Held(file uint64) []Lock {
 	t.mu.Lock()
@@ -130,6 +150,7 @@ func (t *LockTable) put(file uint64, all []Lock) {
 	if t.files == nil {
 		t.files = map[uint64][]Lock{}
 	}
+	t.count += len(all) - len(t.files[file])
 	if len(all) == 0 {
 		delete(t.files, file)
 		return
