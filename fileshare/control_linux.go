@@ -12,48 +12,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/paddock-run/paddock/guest/idmap"
 )
 
-// The control protocol: one request and one answer a connection, each a packet
-// of JSON on a SOCK_SEQPACKET socket. Only root can connect.
+// On Linux the control connection is a SOCK_SEQPACKET socket, and each message a
+// packet. Only root can connect.
 
 // maxControl bounds a packet, in bytes.
 const maxControl = 16 << 10
 
 const controlSocket = "control.sock"
-
-type controlOp string
-
-const (
-	opPing     controlOp = "ping"
-	opAdd      controlOp = "add" // with descriptors of the share's root and of its journal
-	opRemove   controlOp = "remove"
-	opList     controlOp = "list"
-	opExport   controlOp = "export" // with the descriptors of an exportRequest
-	opUnexport controlOp = "unexport"
-	opExports  controlOp = "exports"
-)
-
-type controlRequest struct {
-	Op           controlOp      `json:"op"`
-	ShareID      string         `json:"shareID,omitempty"`
-	ReadOnly     bool           `json:"readOnly,omitempty"`
-	FollowMounts bool           `json:"followMounts,omitempty"`
-	IDs          *idmap.Range   `json:"ids,omitempty"`
-	Watch        bool           `json:"watch,omitempty"`
-	Export       *exportRequest `json:"export,omitempty"`
-	ExportID     string         `json:"exportID,omitempty"`
-}
-
-type controlReply struct {
-	Error  string   `json:"error,omitempty"`
-	Info   Info     `json:"info"`
-	Shares []string `json:"shares,omitempty"`
-	// Exports are those of export that no unexport has ended.
-	Exports []string `json:"exports,omitempty"`
-}
 
 // call sends one request to the server whose files are in dir, and descriptors with it.
 func call(ctx context.Context, dir string, req controlRequest, fds ...int) (controlReply, error) {

@@ -35,6 +35,14 @@
 // unlinked file has no name to open it by. A database sees an I/O error, ends, and
 // recovers as from a crash, rather than go on without its locks.
 //
+// # On Windows
+//
+//	daemon ── named pipe (JSON; root's handle by DuplicateHandle) ──▶ share server
+//
+// The server confines itself: no privileges, a job of one process. It listens on its pipe
+// itself; its end is seen through its handle. It takes over no folders of a former one, there are
+// no exports and no change notices; package ntfs is the file system.
+//
 // A share's stream:
 //
 //	Add ──▶ open ──broken──▶ reopening ──▶ open

@@ -16,21 +16,6 @@ import (
 // maxExports bounds the guest's mounts that are shown on the node, of one sandbox.
 const maxExports = 64
 
-// exportRequest asks for a pump between a FUSE device and a mount of the guest.
-// Descriptors: the device, and what the mount will cover.
-type exportRequest struct {
-	ID, ShareID, Path string
-	Mount             uint64
-	// Root is the share's root, to be sure that both sides mean the same.
-	Root fileID
-	// Parent and Name are the place the mount covers; no name: the share's root.
-	Parent fileID
-	Name   string
-}
-
-// fileID tells a file of the host's.
-type fileID struct{ Dev, Ino uint64 }
-
 func fileIDOf(fd int) (fileID, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

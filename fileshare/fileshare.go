@@ -39,6 +39,7 @@ type Server interface {
 	// Export shows on the node what is mounted in the guest at and below a share's
 	// path: a FUSE file system that the guest serves, nosuid and nodev, in the
 	// caller's mount namespace. It must not be in Exports. The share must follow mounts.
+	// vm.ErrUnsupported: a Windows host.
 	Export(ctx context.Context, e Export) error
 	// Unexport unmounts it. An unknown id succeeds.
 	Unexport(ctx context.Context, id string) error
@@ -67,10 +68,10 @@ type Share struct {
 	// too. Without it the mounts stay as they were when the share was added.
 	FollowMounts bool
 	// IDs, if set, shows the tree as an idmapped mount of it would: ids on the disk
-	// are the range's "container" ids, those in the guest its "host" ids.
+	// are the range's "container" ids, those in the guest its "host" ids. vm.ErrUnsupported on Windows hosts.
 	IDs *idmap.Range
 	// Watch tells the guest what others change in the tree, as inotify events and by
-	// dropping what its kernel has cached. Without it changes are seen within a second.
+	// dropping what its kernel has cached. Without it, and on Windows hosts, changes are seen within a second.
 	Watch bool
 }
 

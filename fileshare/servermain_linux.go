@@ -16,9 +16,6 @@ import (
 	"github.com/paddock-run/paddock/guest/channel"
 )
 
-// ServerCommand is the first argument with which a program must call ServerMain.
-const ServerCommand = "fileshare-server"
-
 // Descriptors a server inherits.
 const (
 	listenerFD = 3
@@ -27,17 +24,6 @@ const (
 
 // reservedFDs are the descriptors a server keeps for itself beside those of its shares.
 const reservedFDs = 256
-
-// ServerMain is the share server process of one sandbox; args follow
-// ServerCommand. It returns the process's exit code. Only Processes.Start runs it.
-func ServerMain(args []string) int {
-	if err := serverMain(args); err != nil {
-		klog.ErrorS(err, "Share server ends")
-		klog.Flush()
-		return 1
-	}
-	return 0
-}
 
 func serverMain(args []string) error {
 	if len(args) != 2 {
@@ -60,11 +46,13 @@ func serverMain(args []string) error {
 	}
 	guest := newGuestLink(addr)
 	srv := &shareServer{
-		guest:   guest,
-		budget:  posix.NewBudget(limit - reservedFDs),
-		watcher: sync.OnceValue(newWatcher),
-		shares:  map[string]*share{},
-		exports: map[string]*exported{},
+		hostState: hostState{
+			budget:  posix.NewBudget(limit - reservedFDs),
+			watcher: sync.OnceValue(newWatcher),
+			exports: map[string]*exported{},
+		},
+		guest:  guest,
+		shares: map[string]*share{},
 	}
 	go srv.accept(listener.(*net.UnixListener))
 	return waitForEnd(guest)

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package fileshare
 
@@ -12,6 +12,6 @@ const ServerCommand = "fileshare-server"
 
 // ServerMain is the share server process of one sandbox.
 func ServerMain([]string) int {
-	fmt.Fprintln(os.Stderr, "share servers run on Linux hosts only")
+	fmt.Fprintln(os.Stderr, "share servers run on Linux and Windows hosts only")
 	return 1
 }

@@ -4,51 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
-	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/fileshare/posix"
 	"github.com/paddock-run/paddock/fileshare/session"
-	"github.com/paddock-run/paddock/guest/api"
-	"github.com/paddock-run/paddock/guest/idmap"
 )
 
-// maxShares bounds the shares of one sandbox.
-const maxShares = 1024
-
-// shareServer is the state of a server process.
-type shareServer struct {
-	guest  *guestLink
+// hostState is what a server has on this host only.
+type hostState struct {
 	budget *posix.Budget
 	// watcher is made for the first share that wants one; nil if none can be made.
 	watcher func() *posix.Watcher
-
-	mu sync.Mutex
-	// what follows is guarded by mu
-	shares  map[string]*share
+	// exports is guarded by shareServer.mu.
 	exports map[string]*exported
-}
-
-// share is one share in service.
-type share struct {
-	id       string
-	readOnly bool
-	ids      *idmap.Range
-	root     unix.Stat_t
-	fs       *posix.FS
-	session  *session.Server
-	guest    *guestLink
-	ended    chan struct{} // closed by end
-
-	mu sync.Mutex
-	// what follows is guarded by mu
-	conn net.Conn // nil while there is no stream
-	over bool
 }
 
 func (s *shareServer) add(ctx context.Context, req controlRequest, fds []int) (Info, error) {
@@ -62,31 +29,19 @@ func (s *shareServer) add(ctx context.Context, req controlRequest, fds []int) (I
 	if err != nil {
 		return Info{}, err
 	}
-	if err := sh.connect(ctx); err != nil {
-		if !sh.wasUsed() {
-			s.remove(req.ShareID)
-		}
-		return Info{}, err
-	}
-	return Info{RootIsFile: sh.fs.RootIsFile(), MaxWrite: session.MaxWrite}, nil
+	return s.open(ctx, sh)
 }
 
 // enter finds the share or makes it, without a stream.
 func (s *shareServer) enter(req controlRequest, root, journal int) (*share, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(root, &st); err != nil {
+	id, err := fileIDOf(root)
+	if err != nil {
 		return nil, fmt.Errorf("stat the share's root: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sh := s.shares[req.ShareID]; sh != nil {
-		if sh.readOnly != req.ReadOnly || !idmap.Equal(sh.ids, req.IDs) || sh.root.Dev != st.Dev || sh.root.Ino != st.Ino {
-			return nil, errors.New("the id is in use for another host path, mode or id mapping")
-		}
-		return sh, nil
-	}
-	if len(s.shares) >= maxShares {
-		return nil, fmt.Errorf("the sandbox has %d shares already", maxShares)
+	if sh, err := s.known(req, id); sh != nil || err != nil {
+		return sh, err
 	}
 	cfg := posix.Config{Root: root, ReadOnly: req.ReadOnly, IDs: req.IDs, FDDir: confinedFDDir, Budget: s.budget, Journal: journal}
 	if req.FollowMounts {
@@ -97,7 +52,7 @@ func (s *shareServer) enter(req controlRequest, root, journal int) (*share, erro
 		return nil, err
 	}
 	sh := &share{
-		id: req.ShareID, readOnly: req.ReadOnly, ids: req.IDs, root: st,
+		id: req.ShareID, readOnly: req.ReadOnly, ids: req.IDs, root: id,
 		fs: fs, session: session.New(fs), guest: s.guest, ended: make(chan struct{}),
 	}
 	fs.Notify(sh.session.Notify)
@@ -112,98 +67,4 @@ func (s *shareServer) enter(req controlRequest, root, journal int) (*share, erro
 	}
 	s.shares[sh.id] = sh
 	return sh, nil
-}
-
-func (s *shareServer) remove(id string) {
-	s.mu.Lock()
-	sh := s.shares[id]
-	delete(s.shares, id)
-	s.mu.Unlock()
-	if sh != nil {
-		sh.end()
-	}
-}
-
-func (s *shareServer) list() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ids := make([]string, 0, len(s.shares))
-	for id := range s.shares {
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-// connect opens the stream and serves it, unless one is in service.
-func (sh *share) connect(ctx context.Context) error {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.over {
-		return errors.New("the share has been removed")
-	}
-	if sh.conn != nil {
-		return nil
-	}
-	conn, err := sh.guest.dial(ctx, &api.StreamHeader{Kind: &api.StreamHeader_Share{Share: &api.ShareStream{ShareId: sh.id}}})
-	if err != nil {
-		return err
-	}
-	sh.conn = conn
-	go sh.serve(conn)
-	return nil
-}
-
-func (sh *share) wasUsed() bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.conn != nil
-}
-
-// serve answers a stream's requests. A stream that breaks is opened again; one
-// that the guest ends in order is not: it has unmounted.
-func (sh *share) serve(conn net.Conn) {
-	err := sh.session.Serve(conn)
-	conn.Close()
-	sh.mu.Lock()
-	if sh.conn == conn {
-		sh.conn = nil
-	}
-	over := sh.over
-	sh.mu.Unlock()
-	if over || errors.Is(err, io.EOF) {
-		return
-	}
-	klog.ErrorS(err, "Share lost its stream", "share", sh.id)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		select {
-		case <-sh.ended:
-			return
-		case <-time.After(pause):
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		err := sh.connect(ctx)
-		cancel()
-		if err == nil {
-			return
-		}
-		klog.ErrorS(err, "Reopen the stream of a share", "share", sh.id)
-	}
-}
-
-// end closes the share: its stream, then, when no request is at work, its files.
-func (sh *share) end() {
-	sh.mu.Lock()
-	sh.over = true
-	conn := sh.conn
-	sh.conn = nil
-	sh.mu.Unlock()
-	close(sh.ended)
-	sh.fs.Stop()
-	if conn != nil {
-		conn.Close()
-	}
-	go func() {
-		sh.session.Wait()
-		sh.fs.Close()
-	}()
 }

@@ -26,9 +26,7 @@ func hostChecks(cfg *config.Config) []doctor.Check {
 		{Name: "hypervisor", Run: func(ctx context.Context) doctor.Result { return computeService(ctx) }},
 		{Name: "guest image", Run: func(context.Context) doctor.Result { return guestImage(cfg.ResolveGuestDir()) }},
 		{Name: "pod network", Run: func(context.Context) doctor.Result { return podNetwork(cfg) }},
-		{Name: "file shares", Run: func(context.Context) doctor.Result {
-			return doctor.Result{Level: doctor.Note, Detail: "not available on Windows hosts yet: containers that mount paths of the node are refused"}
-		}},
+		{Name: "file shares", Run: func(context.Context) doctor.Result { return fileShares(cfg.Root) }},
 		{Name: "windows pods", Run: func(context.Context) doctor.Result {
 			return doctor.Result{Level: doctor.Note, Detail: "not available on this host yet"}
 		}},
@@ -68,6 +66,24 @@ func guestImage(dir string) doctor.Result {
 		}
 	}
 	return doctor.Result{Detail: dir}
+}
+
+// fileShares looks at the volume of the daemon's files, which is most likely kubelet's.
+func fileShares(root string) doctor.Result {
+	volume := filepath.VolumeName(root) + `\`
+	name, err := windows.UTF16PtrFromString(volume)
+	var flags uint32
+	system := make([]uint16, windows.MAX_PATH+1)
+	if err == nil {
+		err = windows.GetVolumeInformation(name, nil, 0, nil, nil, &flags, &system[0], uint32(len(system)))
+	}
+	switch {
+	case err != nil:
+		return doctor.Result{Level: doctor.Fail, Detail: fmt.Sprintf("volume %s: %v", volume, err), Fix: "have root on an NTFS volume"}
+	case flags&windows.FILE_SUPPORTS_EXTENDED_ATTRIBUTES == 0:
+		return doctor.Result{Level: doctor.Note, Detail: fmt.Sprintf("%s is %s, without extended attributes: files that pods share from it keep no owner and mode", volume, windows.UTF16ToString(system))}
+	}
+	return doctor.Result{Detail: fmt.Sprintf("%s is %s", volume, windows.UTF16ToString(system))}
 }
 
 func podNetwork(cfg *config.Config) doctor.Result {

@@ -9,11 +9,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/paddock-run/paddock/config"
+	"github.com/paddock-run/paddock/guest/hostpipe"
 )
-
-// pipeSecurity admits SYSTEM and the members of Administrators, and nobody else:
-// who may open the pipe may run anything as SYSTEM. (D:P: no inherited rights; GA: all access.)
-const pipeSecurity = "D:P(A;;GA;;;SY)(A;;GA;;;BA)"
 
 // pipeBuffer is what a pipe holds in each direction, in bytes.
 const pipeBuffer = 64 << 10
@@ -25,11 +22,10 @@ func listen(cfg *config.Config) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: pipeSecurity, InputBufferSize: pipeBuffer, OutputBufferSize: pipeBuffer})
+	l, err := hostpipe.Listen(path, pipeBuffer)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w (is another paddock serving?)", path, err)
+		return nil, fmt.Errorf("%w (is another paddock serving?)", err)
 	}
-	settlePipe(path)
 	return l, nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paddock-run/paddock/config"
 	"github.com/paddock-run/paddock/cri"
+	"github.com/paddock-run/paddock/fileshare"
 	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/imageservice"
 	"github.com/paddock-run/paddock/network/hns"
@@ -18,8 +19,13 @@ import (
 	"github.com/paddock-run/paddock/podsandbox/vm/hyperv"
 )
 
-// runHelperProcess: the daemon has no helpers on this host.
-func runHelperProcess([]string) {}
+// runHelperProcess does not return when this process was started as one of the
+// daemon's own helpers.
+func runHelperProcess(args []string) {
+	if len(args) > 1 && args[1] == fileshare.ServerCommand {
+		os.Exit(fileshare.ServerMain(args[2:]))
+	}
+}
 
 // assemble makes the parts, lowest first.
 func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server, error) {
@@ -43,8 +49,12 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, fmt.Errorf("image service: %w", err)
 	}
 	d.onClose(images.Close)
+	shares, err := fileshare.New(fileshare.Config{StateDir: filepath.Join(cfg.State, "share")})
+	if err != nil {
+		return nil, err
+	}
 	manager, err := podsandbox.New(ctx, sandboxConfig(cfg), podsandbox.Deps{
-		VMs: vms, Network: pods, Images: images, Shares: noShares{},
+		VMs: vms, Network: pods, Images: images, Shares: shares,
 		Scratch: podsandbox.NewVHDXScratch(filepath.Join(dir, "scratch.ext4.gz"), uint64(cfg.VM.Scratch.Value())),
 	})
 	if err != nil {

@@ -125,7 +125,7 @@ func (n *node) start() {
 		n.t.Fatal(err)
 	}
 	// Not before the pipe is there in full: under Wine a client that comes in
-	// between would never be answered (see settlePipe).
+	// between would never be answered (see hostpipe.settle).
 	for end := time.Now().Add(patience); strings.Count(n.log.String(), ready) == before; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			n.t.Fatal("the daemon does not serve")

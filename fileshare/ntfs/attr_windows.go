@@ -9,10 +9,8 @@ import (
 	"github.com/paddock-run/paddock/fileshare/wire"
 )
 
-const (
-	readMetadata  = windows.FILE_READ_EA
-	writeMetadata = windows.FILE_READ_EA | windows.FILE_WRITE_EA | windows.FILE_WRITE_ATTRIBUTES
-)
+// writeMetadata are the rights to change what Linux keeps in an inode.
+const writeMetadata = windows.FILE_WRITE_EA | windows.FILE_WRITE_ATTRIBUTES
 
 // told is what the guest gets of an open file. A link's size is its text's.
 func (fs *FS) told(h windows.Handle, st *Stat) wire.Attr {
@@ -44,7 +42,7 @@ func (fs *FS) entryOf(n *node, h windows.Handle, st *Stat) wire.Entry {
 
 // GetAttr implements wire.FileSystem.
 func (fs *FS) GetAttr(id uint64) (a wire.Attr, err error) {
-	err = fs.with(id, readMetadata, func(_ *node, h windows.Handle) error {
+	err = fs.with(id, 0, func(_ *node, h windows.Handle) error {
 		st, err := fs.stat(h)
 		a = fs.told(h, &st)
 		return err

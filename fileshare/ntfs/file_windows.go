@@ -52,7 +52,7 @@ func (fs *FS) Open(id uint64, flags uint32, killSetID bool) (uint64, error) {
 // accesses are the rights to open a file with, the best first. Attributes are changed by a handle
 // once the file has no name, but one who may not change them may read all the same.
 func (fs *FS) accesses(write bool) []uint32 {
-	access := uint32(windows.FILE_READ_DATA | readMetadata)
+	access := uint32(windows.FILE_READ_DATA)
 	if write {
 		access |= windows.FILE_WRITE_DATA
 	}

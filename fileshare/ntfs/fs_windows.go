@@ -59,8 +59,10 @@ var _ wire.FileSystem = (*FS)(nil)
 func New(cfg Config) (*FS, error) {
 	fs := &FS{
 		root: cfg.Root, readOnly: cfg.ReadOnly, defaults: cfg.Defaults, budget: cfg.Budget, stopped: make(chan struct{}),
-		nodes: map[uint64]*node{}, byFile: map[uint64]*node{}, handles: map[uint64]*handle{}, lastNode: wire.RootID,
+		nodes: map[uint64]*node{}, byFile: map[uint64]*node{}, handles: map[uint64]*handle{},
 	}
+	fs.lastNode = firstNumber()
+	fs.lastHandle = fs.lastNode
 	fs.hasEAs = volumeHasEAs(cfg.Root)
 	st, err := fs.stat(cfg.Root)
 	if err == nil && st.Mode&typeMask != typeDir && st.Mode&typeMask != typeRegular {
@@ -78,6 +80,10 @@ func New(cfg Config) (*FS, error) {
 	fs.nodes[root.id], fs.byFile[root.file] = root, root
 	return fs, nil
 }
+
+// firstNumber is above all that an earlier server gave: a client that still has some of
+// that server's must not get at other files with them. It gave less than one in a nanosecond.
+func firstNumber() uint64 { return wire.RootID + uint64(windows.DurationSinceBoot().Nanoseconds()) }
 
 func volumeHasEAs(h windows.Handle) bool {
 	b := make([]byte, 12+2*64) // FILE_FS_ATTRIBUTE_INFORMATION, and the file system's name

@@ -23,7 +23,7 @@ func (fs *FS) Lookup(parent uint64, name string) (wire.Entry, error) {
 }
 
 func (fs *FS) lookupAt(dir windows.Handle, name []uint16, at place) (wire.Entry, error) {
-	h, err := openAt(dir, name, opening{access: readMetadata, disposition: windows.FILE_OPEN})
+	h, err := openAt(dir, name, opening{disposition: windows.FILE_OPEN})
 	if err != nil {
 		return wire.Entry{}, err
 	}
@@ -37,7 +37,7 @@ func (fs *FS) lookupAt(dir windows.Handle, name []uint16, at place) (wire.Entry,
 
 // Relookup implements wire.FileSystem.
 func (fs *FS) Relookup(id uint64) (e wire.Entry, err error) {
-	err = fs.with(id, readMetadata, func(n *node, h windows.Handle) error {
+	err = fs.with(id, 0, func(n *node, h windows.Handle) error {
 		st, err := fs.stat(h)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (fs *FS) make(parent uint64, name string, by wire.Caller, m making, fn func
 		return err
 	}
 	defer windows.CloseHandle(d)
-	how := opening{access: m.access | readMetadata, disposition: windows.FILE_CREATE, options: m.options}
+	how := opening{access: m.access, disposition: windows.FILE_CREATE, options: m.options}
 	if fs.hasEAs {
 		how.eas = owned(&st, by, m).Encode()
 	}
@@ -199,7 +199,7 @@ func (fs *FS) Link(id, parent uint64, name string) (wire.Entry, error) {
 		return wire.Entry{}, err
 	}
 	defer windows.CloseHandle(d)
-	h, _, err := fs.open(n, opening{access: readMetadata | windows.FILE_WRITE_ATTRIBUTES})
+	h, _, err := fs.open(n, opening{access: windows.FILE_WRITE_ATTRIBUTES})
 	if err != nil {
 		return wire.Entry{}, err
 	}

@@ -220,7 +220,7 @@ func (fs *FS) dir(id uint64, access uint32) (*node, windows.Handle, Stat, error)
 	if n.kind != typeDir {
 		return nil, 0, Stat{}, ENOTDIR
 	}
-	h, st, err := fs.open(n, opening{access: access | windows.FILE_TRAVERSE | windows.FILE_READ_EA, options: windows.FILE_DIRECTORY_FILE})
+	h, st, err := fs.open(n, opening{access: access | windows.FILE_TRAVERSE, options: windows.FILE_DIRECTORY_FILE})
 	if err != nil {
 		return nil, 0, Stat{}, err
 	}

@@ -66,7 +66,7 @@ func statusOf(err error) Status {
 
 func errOf(err error) error { return statusOf(err).Err() }
 
-// opening says how a file is opened.
+// opening says how a file is opened. Its attributes can be read in any case.
 type opening struct {
 	access, disposition, options uint32
 	eas                          []byte
@@ -97,7 +97,7 @@ func open(dir windows.Handle, name []uint16, how opening) (windows.Handle, Statu
 	if len(how.eas) > 0 {
 		eas = uintptr(unsafe.Pointer(&how.eas[0]))
 	}
-	err := windows.NtCreateFile(&h, how.access|windows.SYNCHRONIZE|windows.FILE_READ_ATTRIBUTES, &oa, &iosb, nil, windows.FILE_ATTRIBUTE_NORMAL,
+	err := windows.NtCreateFile(&h, how.access|windows.SYNCHRONIZE|windows.FILE_READ_ATTRIBUTES|windows.FILE_READ_EA, &oa, &iosb, nil, windows.FILE_ATTRIBUTE_NORMAL,
 		shareAll, how.disposition, how.options|windows.FILE_OPEN_REPARSE_POINT|windows.FILE_SYNCHRONOUS_IO_NONALERT, eas, uint32(len(how.eas)))
 	s := statusOf(err)
 	if len(how.eas) > 0 && s == statusEAsNotSupported {

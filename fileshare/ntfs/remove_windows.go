@@ -164,7 +164,7 @@ func (fs *FS) rename(r *renaming) error {
 // clear sees to what has the new name already, by Linux' rules. Windows
 // replaces files; an empty directory is removed first. done: there is nothing to rename.
 func (fs *FS) clear(r *renaming, st *Stat) (done bool, err error) {
-	h, err := openAt(r.dir, r.name, opening{access: 0, disposition: windows.FILE_OPEN})
+	h, err := openAt(r.dir, r.name, opening{disposition: windows.FILE_OPEN})
 	if err == ENOENT {
 		return false, nil
 	}

@@ -24,7 +24,7 @@ func (fs *FS) xattrs(id uint64, fn func(all []byte) error) error {
 	if !fs.hasEAs {
 		return EOPNOTSUPP
 	}
-	return fs.with(id, readMetadata, func(_ *node, h windows.Handle) error {
+	return fs.with(id, 0, func(_ *node, h windows.Handle) error {
 		all, err := queryEAs(h)
 		if err != nil {
 			return err

@@ -45,6 +45,7 @@ const (
 	opSetlkw      = 33
 	opCreate      = 35
 	opInterrupt   = 36
+	opPoll        = 40
 	opFallocate   = 43
 	opReaddirplus = 44
 	opRename2     = 45

@@ -26,6 +26,18 @@ func testInit(t *testing.T, f *fixture) {
 	f.fails([]errno{5, 71}, opInit, 0, 8, 0, 0, 0, make([]byte, 48))
 }
 
+// testProbe: the client's kernel learns that there is no polling from a file that the directory has not (guest/agent/fusepump).
+func testProbe(t *testing.T, f *fixture) {
+	e := f.lookup(root, ".go-fuse-epoll-hack")
+	h := f.open(e.node, 0)
+	f.fails([]errno{38}, opPoll, e.node, h, uint64(1), 0, 0)
+	f.release(e.node, h)
+	f.tell(opForget, e.node, uint64(1))
+	if left := f.list(root); len(left) != 2 {
+		t.Errorf("listed %v", left)
+	}
+}
+
 func testData(t *testing.T, f *fixture) {
 	f.put("d/f", "of the host")
 	d := f.lookup(root, "d")
@@ -201,6 +213,25 @@ func testForget(t *testing.T, f *fixture) {
 	}
 	f.tell(opForget, root, uint64(1<<40))
 	f.getattr(root)
+}
+
+// testSuccessor: a server that is new gives no number of the former's to another file.
+func testSuccessor(t *testing.T, f *fixture) {
+	f.put("f", "x")
+	e := f.lookup(root, "f")
+	h := f.open(e.node, 0)
+	time.Sleep(20 * time.Millisecond) // which a process takes to start, at the least
+	next := client{t: t, h: f.backend.Open(t, f.dir, false)}
+	next.hello()
+	other := next.lookup(root, "f")
+	oh := next.open(other.node, 0)
+	if other.node == e.node || oh == h {
+		t.Errorf("node %d and handle %d came again", e.node, h)
+	}
+	next.fails([]errno{eSTALE}, opGetattr, e.node, 0, 0, uint64(0))
+	next.fails([]errno{eSTALE}, opRead, e.node, h, uint64(0), 1, 0, uint64(0), 0, 0)
+	next.release(other.node, oh)
+	f.release(e.node, h)
 }
 
 func testStatFS(t *testing.T, f *fixture) {

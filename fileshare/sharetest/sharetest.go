@@ -30,6 +30,7 @@ func Run(t *testing.T, b Backend) {
 		test  func(*testing.T, *fixture)
 	}{
 		{"Init", "", testInit},
+		{"Probe", "", testProbe},
 		{"Data", "", testData},
 		{"Create", "", testCreate},
 		{"Append", "", testAppend},
@@ -46,6 +47,7 @@ func Run(t *testing.T, b Backend) {
 		{"Unlinked", "", testUnlinked},
 		{"HardLinks", "", testHardLinks},
 		{"Forget", "", testForget},
+		{"Successor", "", testSuccessor},
 		{"ReadOnly", "", testReadOnly},
 		{"Locks", "", testLocks},
 		{"LockWaits", "", testLockWaits},

@@ -118,6 +118,9 @@ func (h *Handler) interrupt(unique uint64) {
 
 // answer does what is answered, by what it is about.
 func (h *Handler) answer(r *request, a *answer) error {
+	if r.isProbe() {
+		return probe(r, a)
+	}
 	for _, group := range []func(*request, *answer) error{h.names, h.attributes, h.files, h.directories, h.locks} {
 		if err := group(r, a); err != errOther {
 			return err

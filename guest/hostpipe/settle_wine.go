@@ -1,13 +1,13 @@
 //go:build windows && wine
 
-package main
+package hostpipe
 
 import "golang.org/x/sys/windows"
 
-// settlePipe uses up the first instance of a new pipe. go-winio makes it such that
+// settle uses up the first instance of a new pipe. go-winio makes it such that
 // no client can connect to it, which only Windows heeds: under Wine the first
 // client would, and never be accepted.
-func settlePipe(path string) {
+func settle(path string) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return
