@@ -9,8 +9,8 @@ import (
 )
 
 // confine gives up what a share server does not need, for good: every privilege but that of passing
-// through folders; and by its job the making of processes, and windows, the clipboard
-// and the settings of a desktop. What it keeps is its account, by which the files'
+// through folders; and by its job the making of processes, memory beyond maxMemory, and
+// windows, the clipboard and the settings of a desktop. What it keeps is its account, by which the files'
 // access lists are judged: SYSTEM, as the daemon's.
 func confine() error {
 	if err := dropPrivileges(); err != nil {
@@ -56,6 +56,9 @@ func dropPrivileges() error {
 	return windows.AdjustTokenPrivileges(token, false, (*windows.Tokenprivileges)(unsafe.Pointer(&buf[0])), 0, nil, nil)
 }
 
+// maxMemory is what a server may commit, in bytes: more than what its own bounds add up to.
+const maxMemory = 3 << 30
+
 // jobUILimits are all of JOB_OBJECT_UILIMIT_*.
 const jobUILimits = 0xff
 
@@ -66,9 +69,9 @@ func enterJob() error {
 		return err
 	}
 	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{
-		LimitFlags:         windows.JOB_OBJECT_LIMIT_ACTIVE_PROCESS | windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION,
+		LimitFlags:         windows.JOB_OBJECT_LIMIT_ACTIVE_PROCESS | windows.JOB_OBJECT_LIMIT_PROCESS_MEMORY | windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION,
 		ActiveProcessLimit: 1,
-	}}
+	}, ProcessMemoryLimit: maxMemory}
 	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))); err != nil {
 		return err
 	}

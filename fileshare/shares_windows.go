@@ -16,9 +16,10 @@ import (
 // hostState is what a server has on this host only.
 type hostState struct{ budget *ntfs.Budget }
 
-// Bounds of a sandbox's files that are open, and of those that its guest knows (some 300 MB).
+// Bounds of a sandbox's files and folders that are open (a folder takes up to 16 KiB), and of
+// those that its guest knows (some 300 MB).
 const (
-	maxHandles = 1 << 16
+	maxHandles = 1 << 15
 	maxNodes   = 1 << 20
 )
 

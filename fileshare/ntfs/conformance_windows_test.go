@@ -66,7 +66,7 @@ func makeFile(t *testing.T, root windows.Handle, name string) windows.Handle {
 
 // noLinks tells why there are none of WSL's reparse points; Wine 10 has none.
 func noLinks(t *testing.T, root windows.Handle) string {
-	if err := setReparse(makeFile(t, root, "link"), making{mode: typeSymlink, text: "text"}); err != nil {
+	if err := makeSpecial(makeFile(t, root, "link"), making{mode: typeSymlink, text: "text"}); err != nil {
 		return "the volume has no reparse points: " + err.Error()
 	}
 	return ""

@@ -20,7 +20,7 @@ type dirScan struct {
 	started bool
 }
 
-const dirBufferSize = 64 << 10
+const dirBufferSize = 16 << 10
 
 // The two first entries are the directory and its parent, which are told by us.
 const ownEntries = 2
@@ -33,8 +33,12 @@ func (d *dirScan) fill(h windows.Handle) (bool, error) {
 	b := make([]byte, dirBufferSize)
 	n, err := queryDirectory(h, b, !d.started)
 	d.started = true
-	d.buf = b[:max(n, 0)]
-	return n > 0 && err == nil, err
+	if err != nil || n <= 0 {
+		d.buf = nil
+		return false, err
+	}
+	d.buf = b[:n]
+	return true, nil
 }
 
 // take takes the first entry out of buf. shown: it has a name for Linux, and is not "." or "..".
@@ -56,7 +60,8 @@ func (d *dirScan) take() (e wire.DirEntry, shown bool, err error) {
 	for i := range units {
 		units[i] = binary.LittleEndian.Uint16(b[fixed+2*i:])
 	}
-	e = wire.DirEntry{Ino: binary.LittleEndian.Uint64(b[96:]), Mode: entryType(u32(56), Tag(u32(64)))}
+	e = wire.DirEntry{Ino: binary.LittleEndian.Uint64(b[96:])}
+	e.Mode = entryType(listed(e.Ino, u32(56), Tag(u32(64))))
 	e.Name, shown = DecodeName(units)
 	return e, shown, nil
 }

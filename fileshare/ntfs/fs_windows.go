@@ -1,7 +1,6 @@
 package ntfs
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -84,11 +83,6 @@ func New(cfg Config) (*FS, error) {
 // firstNumber is above all that an earlier server gave: a client that still has some of
 // that server's must not get at other files with them. It gave less than one in a nanosecond.
 func firstNumber() uint64 { return wire.RootID + uint64(windows.DurationSinceBoot().Nanoseconds()) }
-
-func volumeHasEAs(h windows.Handle) bool {
-	b := make([]byte, 12+2*64) // FILE_FS_ATTRIBUTE_INFORMATION, and the file system's name
-	return queryVolume(h, fsAttributeInformation, b) == nil && binary.LittleEndian.Uint32(b)&supportsEAs != 0
-}
 
 // RootIsFile tells whether the share is a single file.
 func (fs *FS) RootIsFile() bool { return fs.rootIsFile }

@@ -92,7 +92,7 @@ func (fs *FS) make(parent uint64, name string, by wire.Caller, m making, fn func
 		return err
 	}
 	var made Stat
-	if err = setReparse(h, m); err == nil {
+	if err = makeSpecial(h, m); err == nil {
 		made, err = fs.stat(h)
 	}
 	if err == nil {
@@ -118,17 +118,17 @@ func owned(dir *Stat, by wire.Caller, m making) Metadata {
 	return Metadata{UID: &uid, GID: &gid, Mode: &mode, Device: m.device}
 }
 
-// setReparse makes a link or another special file of a new one.
-func setReparse(h windows.Handle, m making) error {
+// makeSpecial makes a link or another special file of a new one.
+func makeSpecial(h windows.Handle, m making) error {
 	switch m.mode & typeMask {
 	case typeRegular, typeDir:
 		return nil
 	}
 	b, err := EncodeReparse(m.mode, m.text)
-	if err == nil {
-		_, err = control(h, windows.FSCTL_SET_REPARSE_POINT, b, nil)
+	if err != nil {
+		return err
 	}
-	return err
+	return putReparse(h, b)
 }
 
 // makeEntry makes a name that is not opened.

@@ -12,7 +12,6 @@ var (
 	ntdll                       = windows.NewLazySystemDLL("ntdll.dll")
 	ntQueryDirectoryFile        = ntdll.NewProc("NtQueryDirectoryFile")
 	ntQueryVolumeInfo           = ntdll.NewProc("NtQueryVolumeInformationFile")
-	ntFsControlFile             = ntdll.NewProc("NtFsControlFile")
 	ntFlushBuffersFile          = ntdll.NewProc("NtFlushBuffersFile")
 	shareAll             uint32 = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 )
@@ -104,6 +103,9 @@ func open(dir windows.Handle, name []uint16, how opening) (windows.Handle, Statu
 		how.eas = nil
 		return open(dir, name, how)
 	}
+	if s.Err() == nil {
+		opened(h, how)
+	}
 	return h, s
 }
 
@@ -124,51 +126,13 @@ func queryVolume(h windows.Handle, class uint32, b []byte) error {
 	return Status(r).Err()
 }
 
-// maxEAs bounds all attributes of a file, in bytes: NTFS' own bound.
-const maxEAs = 64 << 10
-
-// queryEAs reads all extended attributes of a file.
-func queryEAs(h windows.Handle) ([]byte, error) {
-	b := make([]byte, maxEAs+4096)
-	var iosb windows.IO_STATUS_BLOCK
-	s := statusOf(windows.NtQueryEaFile(h, &iosb, &b[0], uint32(len(b)), false, nil, 0, nil, true))
-	switch s {
-	case statusNoEAs, statusNoMoreEAs, statusEAsNotSupported, statusNotImplemented:
-		return nil, nil
-	}
-	if err := s.Err(); err != nil {
-		return nil, err
-	}
-	return b[:min(int(iosb.Information), len(b))], nil
-}
-
-func setEAs(h windows.Handle, list []byte) error {
-	var iosb windows.IO_STATUS_BLOCK
-	return errOf(windows.NtSetEaFile(h, &iosb, &list[0], uint32(len(list))))
-}
-
-// control asks a file system for something (FSCTL).
-func control(h windows.Handle, code uint32, in, out []byte) (int, error) {
-	pointer := func(b []byte) uintptr {
-		if len(b) == 0 {
-			return 0
-		}
-		return uintptr(unsafe.Pointer(&b[0]))
-	}
-	var iosb windows.IO_STATUS_BLOCK
-	r, _, _ := ntFsControlFile.Call(uintptr(h), 0, 0, 0, uintptr(unsafe.Pointer(&iosb)), uintptr(code),
-		pointer(in), uintptr(len(in)), pointer(out), uintptr(len(out)))
-	return int(iosb.Information), Status(r).Err()
-}
-
 // readLink is the text of a link that is open.
 func readLink(h windows.Handle) (string, error) {
-	b := make([]byte, windows.MAXIMUM_REPARSE_DATA_BUFFER_SIZE)
-	n, err := control(h, windows.FSCTL_GET_REPARSE_POINT, nil, b)
+	b, err := getReparse(h)
 	if err != nil {
 		return "", err
 	}
-	return DecodeLink(b[:min(n, len(b))])
+	return DecodeLink(b)
 }
 
 func flush(h windows.Handle) error {

@@ -27,7 +27,11 @@ func dispose(h windows.Handle) error {
 	if isUnknown(s) {
 		s = setInfo(h, windows.FileDispositionInformation, []byte{1})
 	}
-	return s.Err()
+	if err := s.Err(); err != nil {
+		return err
+	}
+	disposed(h)
+	return nil
 }
 
 // Unlink implements wire.FileSystem.

@@ -29,13 +29,13 @@ func (fs *FS) stat(h windows.Handle) (Stat, error) {
 
 // statByParts makes FILE_STAT_LX_INFORMATION of the classes that every Windows has.
 func (fs *FS) statByParts(h windows.Handle, b []byte) error {
-	basic, standard, internal, tag := make([]byte, 40), make([]byte, 24), make([]byte, 8), make([]byte, 8)
+	basic, standard, internal := make([]byte, 40), make([]byte, 24), make([]byte, 8)
 	for _, part := range []struct {
 		class uint32
 		b     []byte
 	}{
 		{windows.FileBasicInformation, basic}, {fileStandardInformation, standard},
-		{fileInternalInformation, internal}, {fileAttributeTagInformation, tag},
+		{fileInternalInformation, internal},
 	} {
 		if err := queryInfo(h, part.class, part.b).Err(); err != nil {
 			return err
@@ -44,8 +44,12 @@ func (fs *FS) statByParts(h windows.Handle, b []byte) error {
 	copy(b[0:8], internal)
 	copy(b[8:40], basic)
 	copy(b[40:56], standard)
-	copy(b[56:60], basic[32:36])
-	copy(b[60:64], tag[4:8])
+	attributes, tag, err := attributeTag(h)
+	if err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint32(b[56:], attributes)
+	binary.LittleEndian.PutUint32(b[60:], uint32(tag))
 	copy(b[64:68], standard[16:20])
 	if !fs.hasEAs {
 		return nil
@@ -80,12 +84,8 @@ func (fs *FS) statByParts(h windows.Handle, b []byte) error {
 
 // isPlainDir tells whether an open file is a directory, and no link of any kind.
 func isPlainDir(h windows.Handle) bool {
-	b := make([]byte, 8)
-	if queryInfo(h, fileAttributeTagInformation, b).Err() != nil {
-		return false
-	}
-	attributes := binary.LittleEndian.Uint32(b)
-	return attributes&attributeDirectory != 0 && attributes&attributeReparse == 0
+	attributes, _, err := attributeTag(h)
+	return err == nil && attributes&attributeDirectory != 0 && attributes&attributeReparse == 0
 }
 
 func wireTime(t int64, nsec int) wire.Time { return wire.Time{Sec: t, Nsec: uint32(nsec)} }
