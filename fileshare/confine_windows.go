@@ -59,8 +59,17 @@ func dropPrivileges() error {
 // maxMemory is what a server may commit, in bytes: more than what its own bounds add up to.
 const maxMemory = 3 << 30
 
-// jobUILimits are all of JOB_OBJECT_UILIMIT_*.
-const jobUILimits = 0xff
+// Variables of the package, as their addresses are passed as numbers.
+var (
+	jobLimits = windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{
+		BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{
+			LimitFlags:         windows.JOB_OBJECT_LIMIT_ACTIVE_PROCESS | windows.JOB_OBJECT_LIMIT_PROCESS_MEMORY | windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION,
+			ActiveProcessLimit: 1,
+		},
+		ProcessMemoryLimit: maxMemory,
+	}
+	jobUI = windows.JOBOBJECT_BASIC_UI_RESTRICTIONS{UIRestrictionsClass: 0xff} // all of JOB_OBJECT_UILIMIT_*
+)
 
 // enterJob enters a job without a name, which lasts as long as the process.
 func enterJob() error {
@@ -68,16 +77,17 @@ func enterJob() error {
 	if err != nil {
 		return err
 	}
-	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{BasicLimitInformation: windows.JOBOBJECT_BASIC_LIMIT_INFORMATION{
-		LimitFlags:         windows.JOB_OBJECT_LIMIT_ACTIVE_PROCESS | windows.JOB_OBJECT_LIMIT_PROCESS_MEMORY | windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION,
-		ActiveProcessLimit: 1,
-	}, ProcessMemoryLimit: maxMemory}
-	if _, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))); err != nil {
-		return err
-	}
-	ui := windows.JOBOBJECT_BASIC_UI_RESTRICTIONS{UIRestrictionsClass: jobUILimits}
-	if _, err := windows.SetInformationJobObject(job, windows.JobObjectBasicUIRestrictions, uintptr(unsafe.Pointer(&ui)), uint32(unsafe.Sizeof(ui))); err != nil {
-		return err
+	for _, l := range []struct {
+		class  uint32
+		limits uintptr
+		size   uintptr
+	}{
+		{windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&jobLimits)), unsafe.Sizeof(jobLimits)},
+		{windows.JobObjectBasicUIRestrictions, uintptr(unsafe.Pointer(&jobUI)), unsafe.Sizeof(jobUI)},
+	} {
+		if _, err := windows.SetInformationJobObject(job, l.class, l.limits, uint32(l.size)); err != nil {
+			return err
+		}
 	}
 	return windows.AssignProcessToJobObject(job, windows.CurrentProcess())
 }

@@ -102,7 +102,21 @@ func (fs *FS) setMetadata(h windows.Handle, st *Stat, set *wire.SetAttr) error {
 	if set.GID != nil && *set.GID != st.GID {
 		m.GID = set.GID
 	}
-	return fs.store(h, m)
+	if err := fs.store(h, m); err != nil {
+		return err
+	}
+	if set.Mode != nil && mode&0o222 != 0 && st.Attributes&attributeReadOnly != 0 {
+		return clearReadOnly(h, st.Attributes)
+	}
+	return nil
+}
+
+// clearReadOnly lets a file be written to that a program of Windows has made
+// read-only, and the guest writable: Windows refuses it to everybody.
+func clearReadOnly(h windows.Handle, attributes uint32) error {
+	b := make([]byte, 40) // FILE_BASIC_INFORMATION; times of 0 stay
+	binary.LittleEndian.PutUint32(b[32:], attributes&^attributeReadOnly|windows.FILE_ATTRIBUTE_NORMAL)
+	return setInfo(h, windows.FileBasicInformation, b).Err()
 }
 
 // store writes metadata. EPERM: the volume cannot keep them.

@@ -240,7 +240,11 @@ func (fs *FS) Fsync(id, fh uint64, _ bool) error {
 	case h.access&windows.FILE_WRITE_DATA != 0:
 		return flush(h.h)
 	}
-	return fs.with(id, windows.FILE_WRITE_DATA, func(_ *node, h windows.Handle) error { return flush(h) })
+	err = fs.with(id, windows.FILE_WRITE_DATA, func(_ *node, h windows.Handle) error { return flush(h) })
+	if err == EACCES {
+		return nil // nor then
+	}
+	return err
 }
 
 // Flags of fallocate.

@@ -182,8 +182,16 @@ func TestMetadataIsWSLs(t *testing.T) {
 	if !fs.hasEAs {
 		t.Skip("the volume has no extended attributes")
 	}
-	if e := lookup(t, fs, wire.RootID, "f"); e.Attr.Mode != typeRegular|0o555 || e.Attr.UID != 0 || e.Attr.GID != 0 {
-		t.Errorf("a read-only file of Windows: %+v", e.Attr)
+	f := lookup(t, fs, wire.RootID, "f")
+	if f.Attr.Mode != typeRegular|0o555 || f.Attr.UID != 0 || f.Attr.GID != 0 {
+		t.Errorf("a read-only file of Windows: %+v", f.Attr)
+	}
+	writable := uint32(0o644)
+	if a, err := fs.SetAttr(f.Node, &wire.SetAttr{Mode: &writable}); err != nil || a.Mode != typeRegular|0o644 {
+		t.Errorf("%o, %v", a.Mode, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "f")); err != nil || info.Mode()&0o200 == 0 {
+		t.Errorf("read-only to Windows once it is writable: %v, %v", info.Mode(), err)
 	}
 	dev, err := fs.Mknod(wire.RootID, "dev", wire.Caller{UID: 5, GID: 6}, typeChar|0o620, 0o022, 0x1234f056)
 	if err != nil || dev.Attr.Mode != typeChar|0o600 || dev.Attr.Device != 0x1234f056 || dev.Attr.UID != 5 {

@@ -3,6 +3,7 @@ package ntfs
 import (
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -98,6 +99,7 @@ func open(dir windows.Handle, name []uint16, how opening) (windows.Handle, Statu
 	}
 	err := windows.NtCreateFile(&h, how.access|windows.SYNCHRONIZE|windows.FILE_READ_ATTRIBUTES|windows.FILE_READ_EA, &oa, &iosb, nil, windows.FILE_ATTRIBUTE_NORMAL,
 		shareAll, how.disposition, how.options|windows.FILE_OPEN_REPARSE_POINT|windows.FILE_SYNCHRONOUS_IO_NONALERT, eas, uint32(len(how.eas)))
+	runtime.KeepAlive(how.eas) // the call has its address as a number
 	s := statusOf(err)
 	if len(how.eas) > 0 && s == statusEAsNotSupported {
 		how.eas = nil

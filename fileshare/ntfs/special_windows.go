@@ -57,15 +57,9 @@ func setEAs(h windows.Handle, list []byte) error {
 
 // control asks a file system for something (FSCTL).
 func control(h windows.Handle, code uint32, in, out []byte) (int, error) {
-	pointer := func(b []byte) uintptr {
-		if len(b) == 0 {
-			return 0
-		}
-		return uintptr(unsafe.Pointer(&b[0]))
-	}
 	var iosb windows.IO_STATUS_BLOCK
 	r, _, _ := ntFsControlFile.Call(uintptr(h), 0, 0, 0, uintptr(unsafe.Pointer(&iosb)), uintptr(code),
-		pointer(in), uintptr(len(in)), pointer(out), uintptr(len(out)))
+		uintptr(unsafe.Pointer(unsafe.SliceData(in))), uintptr(len(in)), uintptr(unsafe.Pointer(unsafe.SliceData(out))), uintptr(len(out)))
 	return int(iosb.Information), Status(r).Err()
 }
 

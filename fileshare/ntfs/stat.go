@@ -39,6 +39,8 @@ type Stat struct {
 	Access, Modify        time.Time
 	Change, Birth         time.Time
 	Tag                   Tag
+	// Attributes are Windows'.
+	Attributes uint32
 }
 
 // DecodeStat reads FILE_STAT_LX_INFORMATION.
@@ -53,6 +55,7 @@ func DecodeStat(b []byte, d Defaults) (s Stat, err error) {
 		Allocated: u64(40), Size: u64(48), Links: max(u32(64), 1), UID: d.UID, GID: d.GID,
 	}
 	attributes, flags := u32(56), u32(72)
+	s.Attributes = attributes
 	if attributes&attributeReparse != 0 {
 		s.Tag = Tag(u32(60))
 	}
