@@ -2,6 +2,7 @@ package ntfs
 
 import (
 	"encoding/binary"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -149,11 +150,14 @@ func (fs *FS) rename(r *renaming) error {
 	if !r.noReplace {
 		flags |= renameReplace
 	}
-	s := setInfo(r.h, fileRenameInformationEx, linkOrRename(flags, r.dir, r.name))
-	if isUnknown(s) { // its first byte is ReplaceIfExists
-		s = setInfo(r.h, windows.FileRenameInformation, linkOrRename(flags&renameReplace, r.dir, r.name))
+	for pause := time.Millisecond; ; pause *= 2 {
+		err = moveTo(r.h, flags, r.dir, r.name)
+		if err != EACCES || st.Mode&typeMask != typeDir || pause > renamePatience {
+			break
+		}
+		time.Sleep(pause)
 	}
-	if err := s.Err(); err != nil {
+	if err != nil {
 		return err
 	}
 	fs.mu.Lock()
@@ -163,6 +167,18 @@ func (fs *FS) rename(r *renaming) error {
 		n.setPlace(r.to)
 	}
 	return nil
+}
+
+// renamePatience is the longest pause between tries to rename a directory. Windows refuses it while
+// anything below is open, as it may be for another request that is at work.
+const renamePatience = 32 * time.Millisecond
+
+func moveTo(h windows.Handle, flags uint32, dir windows.Handle, name []uint16) error {
+	s := setInfo(h, fileRenameInformationEx, linkOrRename(flags, dir, name))
+	if isUnknown(s) { // its first byte is ReplaceIfExists
+		s = setInfo(h, windows.FileRenameInformation, linkOrRename(flags&renameReplace, dir, name))
+	}
+	return s.Err()
 }
 
 // clear sees to what has the new name already, by Linux' rules. Windows

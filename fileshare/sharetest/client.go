@@ -57,6 +57,7 @@ const (
 	eNOENT     errno = 2
 	eINTR      errno = 4
 	eAGAIN     errno = 11
+	eACCES     errno = 13
 	eEXIST     errno = 17
 	eNOTDIR    errno = 20
 	eISDIR     errno = 21

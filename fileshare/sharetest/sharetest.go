@@ -51,6 +51,7 @@ func Run(t *testing.T, b Backend) {
 		{"ReadOnly", "", testReadOnly},
 		{"Locks", "", testLocks},
 		{"LockWaits", "", testLockWaits},
+		{"Busy", "", testBusy},
 		{"Hostile", "", testHostile},
 		{"StatFS", "", testStatFS},
 		{"Metadata", b.NoMetadata, testMetadata},
