@@ -155,8 +155,11 @@ build/bin/k8s: e2e/cluster/k8s/main.go e2e/cluster/k8s/go.mod e2e/cluster/k8s/go
 		-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) -X k8s.io/component-base/version.gitMajor=1 \
 		-X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.buildDate=1970-01-01T00:00:00Z" .
 
+build/metrics-server/metrics-server: hack/metrics-server.sh
+	hack/metrics-server.sh build/metrics-server
+
 .PHONY: k8s
-k8s: build/bin/k8s ## Build Kubernetes' programs from their Go modules, for the cluster's tests
+k8s: build/bin/k8s build/metrics-server/metrics-server ## Build Kubernetes' programs and metrics-server from their Go modules, for the cluster's tests
 
 .PHONY: cluster
 cluster: deps build guest k8s ## Run the tests of a Kubernetes cluster whose only runtime is Paddock (CLUSTERFLAGS="-test.run=Pods/Logs")

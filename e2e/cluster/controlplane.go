@@ -15,7 +15,8 @@ const (
 	NodeIP     = "10.99.0.1"
 	apiServer  = "https://" + NodeIP + ":6443"
 	serviceIPs = "10.96.0.0/16"
-	apiService = "10.96.0.1" // of the Service "kubernetes"
+	apiService = "10.96.0.1"          // of the Service "kubernetes"
+	frontProxy = "front-proxy-client" // the API server's name where it passes requests on
 )
 
 // programs are the names by which build/bin/k8s is called.
@@ -54,6 +55,7 @@ func (c *Cluster) issue() error {
 		c.ca.issue("apiserver", "kube-apiserver", nil, "localhost", "127.0.0.1", NodeIP, apiService,
 			"kubernetes", "kubernetes.default", "kubernetes.default.svc"),
 		c.ca.issue("apiserver-kubelet", "kube-apiserver-kubelet-client", []string{"system:masters"}),
+		c.ca.issue("front-proxy", frontProxy, nil),
 		c.ca.issue("kubelet", "system:node:"+NodeName, []string{"system:nodes"}, NodeName, NodeIP),
 		c.ca.kubeconfig(c.Kubeconfig, apiServer, "admin", "system:masters"),
 		c.ca.kubeconfig(c.config("controller-manager"), apiServer, "system:kube-controller-manager"),
@@ -121,6 +123,11 @@ func (c *Cluster) apiServerFlags() []string {
 		"--service-account-signing-key-file=" + c.ca.keyFile("service-accounts"),
 		"--service-cluster-ip-range=" + serviceIPs,
 		"--allow-privileged",
+		// For APIs that pods serve.
+		"--requestheader-client-ca-file=" + c.ca.caFile(), "--requestheader-allowed-names=" + frontProxy,
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-username-headers=X-Remote-User",
+		"--proxy-client-cert-file=" + c.ca.certFile("front-proxy"), "--proxy-client-key-file=" + c.ca.keyFile("front-proxy"),
 		fmt.Sprintf("--cert-dir=%s", filepath.Join(c.opts.State, "apiserver")),
 	}
 }

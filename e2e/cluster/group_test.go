@@ -13,6 +13,7 @@ func TestPods(t *testing.T) {
 		"Resize":                   testResize,
 		"Eviction":                 testEviction,
 		"Stats":                    testStats,
+		"Top":                      testTop,
 		"HostNetworkPod":           testHostNetworkPod,
 		"UserNamespacePod":         testUserNamespacePod,
 		"StaticPod":                testStaticPod,

@@ -117,6 +117,9 @@ func pushImages(ctx context.Context, r *registry.Registry) error {
 	for name, make := range map[string]func() (registry.Taggable, error){
 		"both:1":    func() (registry.Taggable, error) { return images.OnBothSystems(module, "./cmd/webserver") },
 		"paddock:1": func() (registry.Taggable, error) { return images.Node(build) },
+		"metrics-server:1": func() (registry.Taggable, error) {
+			return images.Static(filepath.Join(build, "metrics-server", "metrics-server"))
+		},
 		"webhook:1": func() (registry.Taggable, error) { return images.Webhook(build) },
 		"busybox:1": func() (registry.Taggable, error) { return images.Busybox() },
 		"web:1":     func() (registry.Taggable, error) { return images.WebServer(module) },

@@ -27,10 +27,15 @@ func Node(buildDir string) (v1.Image, error) {
 
 // Webhook is the admission webhook's image.
 func Webhook(buildDir string) (v1.Image, error) {
-	program, err := os.ReadFile(filepath.Join(buildDir, "paddock-webhook"))
+	return Static(filepath.Join(buildDir, "paddock-webhook"))
+}
+
+// Static is the image of a program that needs no other file, run as nobody in particular.
+func Static(path string) (v1.Image, error) {
+	program, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return Image("amd64", v1.Config{Entrypoint: []string{"/paddock-webhook"}, User: "65532:65532"},
-		Tree{"paddock-webhook": {Mode: 0o755, Content: program}})
+	name := filepath.Base(path)
+	return Image("amd64", v1.Config{Entrypoint: []string{"/" + name}, User: "65532:65532"}, Tree{name: {Mode: 0o755, Content: program}})
 }
