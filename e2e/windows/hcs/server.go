@@ -33,8 +33,10 @@ type Server struct {
 	handlers   map[string]handler                   // of other services, such as the network's
 	// Endpoints finds endpoints of the network's service; nil: there is none.
 	Endpoints     Endpoints
-	networks      *hcn              // nil: there is none
-	testEndpoints map[string]string // hardware addresses of endpoints on no network
+	networks      *hcn                     // nil: there is none
+	testEndpoints map[string]string        // hardware addresses of endpoints on no network
+	listeners     map[string]*listener     // of the host, by the VM's RuntimeId and service
+	calls         map[string]chan net.Conn // guests' connections that the host has not fetched yet
 }
 
 // handler answers a call: a result and a text.
@@ -76,6 +78,7 @@ func Start(prefix string, logf func(string, ...any)) (*Server, error) {
 		schema: schema, prefix: prefix, logf: logf, listen: l,
 		sessions: map[string]bool{}, systems: map[string]*system{}, handles: map[uint64]*handle{},
 		operations: map[uint64]*operation{}, grants: map[string]map[string]bool{}, handlers: map[string]handler{}, testEndpoints: map[string]string{},
+		listeners: map[string]*listener{}, calls: map[string]chan net.Conn{},
 	}
 	s.work.Go(s.accept)
 	return s, nil
@@ -190,6 +193,12 @@ func (s *Server) serve(conn net.Conn) {
 		s.events(conn, session, args)
 	case "Connect":
 		s.connect(conn, args)
+	case "Listen":
+		s.hear(conn, args)
+	case "Accept":
+		s.fetch(conn, args)
+	case "TestDial":
+		s.testDial(conn, args)
 	default:
 		code, text := s.call(session, function, args)
 		_ = answer(conn, code, text)

@@ -67,8 +67,8 @@ type document struct {
 			NetworkAdapters map[string]adapter
 			HvSocket        *struct {
 				HvSocketConfig struct {
-					DefaultConnectSecurityDescriptor string
-					ServiceTable                     map[string]struct {
+					DefaultBindSecurityDescriptor, DefaultConnectSecurityDescriptor string
+					ServiceTable                                                    map[string]struct {
 						BindSecurityDescriptor, ConnectSecurityDescriptor string
 						Disabled                                          bool
 					}
