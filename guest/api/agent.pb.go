@@ -672,7 +672,8 @@ func (*RehearseResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_rawDescGZIP(), []int{5}
 }
 
-// DiskAddress is where the VM's host attached a disk.
+// DiskAddress is where the VM's host attached a disk; in Windows guests also a
+// folder or file of the host: see vm.DiskAddress.
 type DiskAddress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Controller    uint32                 `protobuf:"varint,1,opt,name=controller,proto3" json:"controller,omitempty"`
@@ -1812,8 +1813,8 @@ type CreateContainerRequest struct {
 	PidMode        PIDMode  `protobuf:"varint,9,opt,name=pid_mode,json=pidMode,proto3,enum=paddock.guest.v1.PIDMode" json:"pid_mode,omitempty"`
 	PidTarget      string   `protobuf:"bytes,10,opt,name=pid_target,json=pidTarget,proto3" json:"pid_target,omitempty"`           // container id, for PID_MODE_TARGET
 	OutputWindow   uint32   `protobuf:"varint,11,opt,name=output_window,json=outputWindow,proto3" json:"output_window,omitempty"` // bytes of unacknowledged stdout/stderr kept each; 0: the default
-	// Set: the container is a Windows one, and Wine runs it. layers are drive C:
-	// then, paths in mounts are Windows' unless they say otherwise, and of
+	// Set: the container is a Windows one. In a Linux guest Wine runs it; layers are
+	// drive C: then, paths in mounts are Windows' unless they say otherwise, and of
 	// spec's process only the rights and limits matter.
 	Windows       *WindowsContainer `protobuf:"bytes,12,opt,name=windows,proto3" json:"windows,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1936,8 +1937,9 @@ func (x *CreateContainerRequest) GetWindows() *WindowsContainer {
 
 type WindowsContainer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Wine          *Layer                 `protobuf:"bytes,1,opt,name=wine,proto3" json:"wine,omitempty"` // the disk as guest/wine.go says
+	Wine          *Layer                 `protobuf:"bytes,1,opt,name=wine,proto3" json:"wine,omitempty"` // in a Linux guest: the disk as guest/wine.go says
 	Process       *WindowsProcess        `protobuf:"bytes,2,opt,name=process,proto3" json:"process,omitempty"`
+	Scratch       *DiskAddress           `protobuf:"bytes,3,opt,name=scratch,proto3" json:"scratch,omitempty"` // in a Windows guest: the container's own disk, formatted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1982,6 +1984,13 @@ func (x *WindowsContainer) GetWine() *Layer {
 func (x *WindowsContainer) GetProcess() *WindowsProcess {
 	if x != nil {
 		return x.Process
+	}
+	return nil
+}
+
+func (x *WindowsContainer) GetScratch() *DiskAddress {
+	if x != nil {
+		return x.Scratch
 	}
 	return nil
 }
@@ -5595,10 +5604,11 @@ const file_agent_proto_rawDesc = "" +
 	"pid_target\x18\n" +
 	" \x01(\tR\tpidTarget\x12#\n" +
 	"\routput_window\x18\v \x01(\rR\foutputWindow\x12<\n" +
-	"\awindows\x18\f \x01(\v2\".paddock.guest.v1.WindowsContainerR\awindows\"{\n" +
+	"\awindows\x18\f \x01(\v2\".paddock.guest.v1.WindowsContainerR\awindows\"\xb4\x01\n" +
 	"\x10WindowsContainer\x12+\n" +
 	"\x04wine\x18\x01 \x01(\v2\x17.paddock.guest.v1.LayerR\x04wine\x12:\n" +
-	"\aprocess\x18\x02 \x01(\v2 .paddock.guest.v1.WindowsProcessR\aprocess\"k\n" +
+	"\aprocess\x18\x02 \x01(\v2 .paddock.guest.v1.WindowsProcessR\aprocess\x127\n" +
+	"\ascratch\x18\x03 \x01(\v2\x1d.paddock.guest.v1.DiskAddressR\ascratch\"k\n" +
 	"\x0eWindowsProcess\x12\x12\n" +
 	"\x04args\x18\x01 \x03(\tR\x04args\x12!\n" +
 	"\fcommand_line\x18\x02 \x01(\tR\vcommandLine\x12\x10\n" +
@@ -6057,91 +6067,92 @@ var file_agent_proto_depIdxs = []int32{
 	32, // 19: paddock.guest.v1.CreateContainerRequest.windows:type_name -> paddock.guest.v1.WindowsContainer
 	34, // 20: paddock.guest.v1.WindowsContainer.wine:type_name -> paddock.guest.v1.Layer
 	33, // 21: paddock.guest.v1.WindowsContainer.process:type_name -> paddock.guest.v1.WindowsProcess
-	12, // 22: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
-	36, // 23: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
-	37, // 24: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
-	38, // 25: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
-	39, // 26: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
-	3,  // 27: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
-	40, // 28: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
-	2,  // 29: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
-	12, // 30: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
-	34, // 31: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
-	43, // 32: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
-	55, // 33: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
-	4,  // 34: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
-	56, // 35: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
-	33, // 36: paddock.guest.v1.ExecRequest.windows:type_name -> paddock.guest.v1.WindowsProcess
-	0,  // 37: paddock.guest.v1.SignalProcessRequest.event:type_name -> paddock.guest.v1.ControlEvent
-	56, // 38: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
-	74, // 39: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
-	76, // 40: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
-	68, // 41: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
-	68, // 42: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
-	67, // 43: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
-	67, // 44: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
-	72, // 45: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
-	67, // 46: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
-	69, // 47: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	70, // 48: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	71, // 49: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
-	73, // 50: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
-	69, // 51: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
-	70, // 52: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
-	75, // 53: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
-	71, // 54: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
-	86, // 55: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
-	73, // 56: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
-	80, // 57: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
-	81, // 58: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
-	82, // 59: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
-	83, // 60: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
-	5,  // 61: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
-	6,  // 62: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
-	8,  // 63: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
-	10, // 64: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
-	13, // 65: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
-	22, // 66: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
-	24, // 67: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
-	26, // 68: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
-	28, // 69: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
-	31, // 70: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
-	45, // 71: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
-	47, // 72: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
-	49, // 73: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
-	53, // 74: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
-	57, // 75: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
-	59, // 76: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
-	61, // 77: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
-	63, // 78: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
-	51, // 79: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
-	65, // 80: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
-	77, // 81: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
-	7,  // 82: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
-	9,  // 83: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
-	11, // 84: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
-	15, // 85: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
-	23, // 86: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
-	25, // 87: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
-	27, // 88: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
-	29, // 89: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
-	44, // 90: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
-	46, // 91: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
-	48, // 92: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
-	50, // 93: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
-	54, // 94: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
-	58, // 95: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
-	60, // 96: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
-	62, // 97: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
-	64, // 98: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
-	52, // 99: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
-	66, // 100: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
-	78, // 101: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
-	82, // [82:102] is the sub-list for method output_type
-	62, // [62:82] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	12, // 22: paddock.guest.v1.WindowsContainer.scratch:type_name -> paddock.guest.v1.DiskAddress
+	12, // 23: paddock.guest.v1.Layer.disk:type_name -> paddock.guest.v1.DiskAddress
+	36, // 24: paddock.guest.v1.Mount.share:type_name -> paddock.guest.v1.ShareSource
+	37, // 25: paddock.guest.v1.Mount.scratch:type_name -> paddock.guest.v1.ScratchSource
+	38, // 26: paddock.guest.v1.Mount.tmpfs:type_name -> paddock.guest.v1.TmpfsSource
+	39, // 27: paddock.guest.v1.Mount.disk:type_name -> paddock.guest.v1.DiskSource
+	3,  // 28: paddock.guest.v1.Mount.sandbox_file:type_name -> paddock.guest.v1.SandboxFile
+	40, // 29: paddock.guest.v1.Mount.image:type_name -> paddock.guest.v1.ImageSource
+	2,  // 30: paddock.guest.v1.Mount.propagation:type_name -> paddock.guest.v1.Propagation
+	12, // 31: paddock.guest.v1.DiskSource.disk:type_name -> paddock.guest.v1.DiskAddress
+	34, // 32: paddock.guest.v1.ImageSource.layers:type_name -> paddock.guest.v1.Layer
+	43, // 33: paddock.guest.v1.CreateContainerResponse.user:type_name -> paddock.guest.v1.ResolvedUser
+	55, // 34: paddock.guest.v1.ListContainersResponse.containers:type_name -> paddock.guest.v1.ContainerState
+	4,  // 35: paddock.guest.v1.ContainerState.state:type_name -> paddock.guest.v1.ProcessState
+	56, // 36: paddock.guest.v1.ContainerState.exit:type_name -> paddock.guest.v1.Exit
+	33, // 37: paddock.guest.v1.ExecRequest.windows:type_name -> paddock.guest.v1.WindowsProcess
+	0,  // 38: paddock.guest.v1.SignalProcessRequest.event:type_name -> paddock.guest.v1.ControlEvent
+	56, // 39: paddock.guest.v1.WaitProcessResponse.exit:type_name -> paddock.guest.v1.Exit
+	74, // 40: paddock.guest.v1.StatsResponse.containers:type_name -> paddock.guest.v1.ContainerStats
+	76, // 41: paddock.guest.v1.StatsResponse.pod:type_name -> paddock.guest.v1.PodStats
+	68, // 42: paddock.guest.v1.Pressure.some:type_name -> paddock.guest.v1.Stall
+	68, // 43: paddock.guest.v1.Pressure.full:type_name -> paddock.guest.v1.Stall
+	67, // 44: paddock.guest.v1.CPUStats.pressure:type_name -> paddock.guest.v1.Pressure
+	67, // 45: paddock.guest.v1.MemoryStats.pressure:type_name -> paddock.guest.v1.Pressure
+	72, // 46: paddock.guest.v1.IOStats.devices:type_name -> paddock.guest.v1.DeviceIO
+	67, // 47: paddock.guest.v1.IOStats.pressure:type_name -> paddock.guest.v1.Pressure
+	69, // 48: paddock.guest.v1.ContainerStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	70, // 49: paddock.guest.v1.ContainerStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	71, // 50: paddock.guest.v1.ContainerStats.writable_layer:type_name -> paddock.guest.v1.FilesystemStats
+	73, // 51: paddock.guest.v1.ContainerStats.io:type_name -> paddock.guest.v1.IOStats
+	69, // 52: paddock.guest.v1.PodStats.cpu:type_name -> paddock.guest.v1.CPUStats
+	70, // 53: paddock.guest.v1.PodStats.memory:type_name -> paddock.guest.v1.MemoryStats
+	75, // 54: paddock.guest.v1.PodStats.interfaces:type_name -> paddock.guest.v1.InterfaceStats
+	71, // 55: paddock.guest.v1.PodStats.scratch:type_name -> paddock.guest.v1.FilesystemStats
+	86, // 56: paddock.guest.v1.PodStats.scratch_used_bytes:type_name -> paddock.guest.v1.PodStats.ScratchUsedBytesEntry
+	73, // 57: paddock.guest.v1.PodStats.io:type_name -> paddock.guest.v1.IOStats
+	80, // 58: paddock.guest.v1.StreamHeader.stdio:type_name -> paddock.guest.v1.StdioStream
+	81, // 59: paddock.guest.v1.StreamHeader.port_forward:type_name -> paddock.guest.v1.PortForwardStream
+	82, // 60: paddock.guest.v1.StreamHeader.share:type_name -> paddock.guest.v1.ShareStream
+	83, // 61: paddock.guest.v1.StreamHeader.mount:type_name -> paddock.guest.v1.MountStream
+	5,  // 62: paddock.guest.v1.StdioStream.stdio:type_name -> paddock.guest.v1.Stdio
+	6,  // 63: paddock.guest.v1.Agent.Handshake:input_type -> paddock.guest.v1.HandshakeRequest
+	8,  // 64: paddock.guest.v1.Agent.Personalize:input_type -> paddock.guest.v1.PersonalizeRequest
+	10, // 65: paddock.guest.v1.Agent.Rehearse:input_type -> paddock.guest.v1.RehearseRequest
+	13, // 66: paddock.guest.v1.Agent.ConfigureSandbox:input_type -> paddock.guest.v1.ConfigureSandboxRequest
+	22, // 67: paddock.guest.v1.Agent.SyncPorts:input_type -> paddock.guest.v1.SyncPortsRequest
+	24, // 68: paddock.guest.v1.Agent.AttachShare:input_type -> paddock.guest.v1.AttachShareRequest
+	26, // 69: paddock.guest.v1.Agent.DetachShare:input_type -> paddock.guest.v1.DetachShareRequest
+	28, // 70: paddock.guest.v1.Agent.WatchMounts:input_type -> paddock.guest.v1.WatchMountsRequest
+	31, // 71: paddock.guest.v1.Agent.CreateContainer:input_type -> paddock.guest.v1.CreateContainerRequest
+	45, // 72: paddock.guest.v1.Agent.StartContainer:input_type -> paddock.guest.v1.StartContainerRequest
+	47, // 73: paddock.guest.v1.Agent.DeleteContainer:input_type -> paddock.guest.v1.DeleteContainerRequest
+	49, // 74: paddock.guest.v1.Agent.UpdateContainer:input_type -> paddock.guest.v1.UpdateContainerRequest
+	53, // 75: paddock.guest.v1.Agent.ListContainers:input_type -> paddock.guest.v1.ListContainersRequest
+	57, // 76: paddock.guest.v1.Agent.Exec:input_type -> paddock.guest.v1.ExecRequest
+	59, // 77: paddock.guest.v1.Agent.SignalProcess:input_type -> paddock.guest.v1.SignalProcessRequest
+	61, // 78: paddock.guest.v1.Agent.WaitProcess:input_type -> paddock.guest.v1.WaitProcessRequest
+	63, // 79: paddock.guest.v1.Agent.ResizeTerminal:input_type -> paddock.guest.v1.ResizeTerminalRequest
+	51, // 80: paddock.guest.v1.Agent.UpdateSandbox:input_type -> paddock.guest.v1.UpdateSandboxRequest
+	65, // 81: paddock.guest.v1.Agent.Stats:input_type -> paddock.guest.v1.StatsRequest
+	77, // 82: paddock.guest.v1.Agent.Shutdown:input_type -> paddock.guest.v1.ShutdownRequest
+	7,  // 83: paddock.guest.v1.Agent.Handshake:output_type -> paddock.guest.v1.HandshakeResponse
+	9,  // 84: paddock.guest.v1.Agent.Personalize:output_type -> paddock.guest.v1.PersonalizeResponse
+	11, // 85: paddock.guest.v1.Agent.Rehearse:output_type -> paddock.guest.v1.RehearseResponse
+	15, // 86: paddock.guest.v1.Agent.ConfigureSandbox:output_type -> paddock.guest.v1.ConfigureSandboxResponse
+	23, // 87: paddock.guest.v1.Agent.SyncPorts:output_type -> paddock.guest.v1.SyncPortsResponse
+	25, // 88: paddock.guest.v1.Agent.AttachShare:output_type -> paddock.guest.v1.AttachShareResponse
+	27, // 89: paddock.guest.v1.Agent.DetachShare:output_type -> paddock.guest.v1.DetachShareResponse
+	29, // 90: paddock.guest.v1.Agent.WatchMounts:output_type -> paddock.guest.v1.WatchMountsResponse
+	44, // 91: paddock.guest.v1.Agent.CreateContainer:output_type -> paddock.guest.v1.CreateContainerResponse
+	46, // 92: paddock.guest.v1.Agent.StartContainer:output_type -> paddock.guest.v1.StartContainerResponse
+	48, // 93: paddock.guest.v1.Agent.DeleteContainer:output_type -> paddock.guest.v1.DeleteContainerResponse
+	50, // 94: paddock.guest.v1.Agent.UpdateContainer:output_type -> paddock.guest.v1.UpdateContainerResponse
+	54, // 95: paddock.guest.v1.Agent.ListContainers:output_type -> paddock.guest.v1.ListContainersResponse
+	58, // 96: paddock.guest.v1.Agent.Exec:output_type -> paddock.guest.v1.ExecResponse
+	60, // 97: paddock.guest.v1.Agent.SignalProcess:output_type -> paddock.guest.v1.SignalProcessResponse
+	62, // 98: paddock.guest.v1.Agent.WaitProcess:output_type -> paddock.guest.v1.WaitProcessResponse
+	64, // 99: paddock.guest.v1.Agent.ResizeTerminal:output_type -> paddock.guest.v1.ResizeTerminalResponse
+	52, // 100: paddock.guest.v1.Agent.UpdateSandbox:output_type -> paddock.guest.v1.UpdateSandboxResponse
+	66, // 101: paddock.guest.v1.Agent.Stats:output_type -> paddock.guest.v1.StatsResponse
+	78, // 102: paddock.guest.v1.Agent.Shutdown:output_type -> paddock.guest.v1.ShutdownResponse
+	83, // [83:103] is the sub-list for method output_type
+	63, // [63:83] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_init() }

@@ -68,6 +68,15 @@ func imageArg(image imagespec.ImageConfig) string {
 	return ""
 }
 
+// CommandLine joins arguments by Windows' rules: CommandLineToArgvW takes them apart again.
+func CommandLine(args []string) string {
+	escaped := make([]string, len(args))
+	for i, a := range args {
+		escaped[i] = escape(a)
+	}
+	return strings.Join(escaped, " ")
+}
+
 // joinEscaped is a command line whose beginning is one.
 func joinEscaped(args []string) string {
 	line := args[0]

@@ -45,7 +45,7 @@ func TestWhatWindowsIsAsked(t *testing.T) {
 		{CtrlShutdown.options(), `{"Signal":"CtrlShutdown"}`},
 		{Addresses("11111111-2222-3333-4444-555555555555"),
 			`{"ResourceType":"HvSocket","RequestType":"Update","Settings":{"LocalAddress":"11111111-2222-3333-4444-555555555555","ParentAddress":"894cc2d6-9d79-424f-93fe-42969ae6d8d1"}}`},
-		{CombinedLayers(`C:\c\1`, []Layer{{"id", `C:\layer`}}),
+		{CombinedLayers(`C:\c\1`, []Layer{{ID: "id", Path: `C:\layer`}}),
 			`{"ResourceType":"CombinedLayers","RequestType":"Add","Settings":{"ContainerRootPath":"C:\\c\\1","Layers":[{"Id":"id","Path":"C:\\layer"}]}}`},
 		{MapDirectory(`C:\a`, `C:\b`, true),
 			`{"ResourcePath":"Container/MappedDirectories","RequestType":"Add","Settings":{"HostPath":"C:\\a","ContainerPath":"C:\\b","ReadOnly":true}}`},

@@ -20,10 +20,7 @@ func Addresses(runtimeID string) Modification {
 }
 
 // Layer is a read-only layer of an image, by its path in the guest.
-type Layer struct {
-	ID   string `json:"Id"`
-	Path string `json:"Path"`
-}
+type Layer = schema.Layer
 
 // CombinedLayers lays the layers under the scratch disk mounted at root, topmost
 // first. The filter is left to the guest, whose default it is: guests before schema 2.9
@@ -57,23 +54,27 @@ func UnmountDisk(lun int32, path string) Modification {
 	return Modification{ResourceType: "MappedVirtualDisk", RequestType: schema.Remove, Settings: virtualDisk{path, lun}}
 }
 
-type mappedDirectory struct {
-	HostPath      string `json:",omitempty"`
-	ContainerPath string
-	ReadOnly      bool `json:",omitempty"`
-}
-
 // mappedDirectories is where a running container has its directories.
 const mappedDirectories = "Container/MappedDirectories"
 
 // MapDirectory shows a container a directory of its VM, such as a share of the host.
 func MapDirectory(vmPath, containerPath string, readOnly bool) Modification {
-	return Modification{ResourcePath: mappedDirectories, RequestType: schema.Add, Settings: mappedDirectory{vmPath, containerPath, readOnly}}
+	return Modification{ResourcePath: mappedDirectories, RequestType: schema.Add, Settings: schema.MappedDirectory{HostPath: vmPath, ContainerPath: containerPath, ReadOnly: readOnly}}
 }
 
 // UnmapDirectory takes MapDirectory back.
 func UnmapDirectory(containerPath string) Modification {
-	return Modification{ResourcePath: mappedDirectories, RequestType: schema.Remove, Settings: mappedDirectory{ContainerPath: containerPath}}
+	return Modification{ResourcePath: mappedDirectories, RequestType: schema.Remove, Settings: schema.MappedDirectory{ContainerPath: containerPath}}
+}
+
+// LimitMemory changes how much memory a container may use.
+func LimitMemory(mib uint64) Modification {
+	return Modification{ResourcePath: "Container/Memory/SizeInMB", RequestType: schema.Update, Settings: mib}
+}
+
+// LimitProcessor changes how much of the processors a container may use.
+func LimitProcessor(p schema.ContainerProcessor) Modification {
+	return Modification{ResourcePath: "Container/Processor", RequestType: schema.Update, Settings: p}
 }
 
 // AddNamespace makes a network namespace (a compartment) in the guest, of the
