@@ -53,6 +53,9 @@ func (d Disk) Validate() error {
 	if !filepath.IsAbs(d.Path) || filepath.Clean(d.Path) != d.Path {
 		return fmt.Errorf("disk path %q: want a clean absolute path: %w", d.Path, ErrInvalid)
 	}
+	if d.Content > FileContent {
+		return fmt.Errorf("disk path %q: unknown content %d: %w", d.Path, d.Content, ErrInvalid)
+	}
 	return nil
 }
 

@@ -153,17 +153,35 @@ type VM interface {
 	Close() error
 }
 
-// Disk is a file or block device of the host.
+// Disk is a file or block device of the host, or, for Windows guests, a folder.
 type Disk struct {
 	// Path is absolute and clean.
 	Path     string
 	ReadOnly bool
+	// Content is what of Path the guest sees. ErrUnsupported for what it, or this host, cannot.
+	Content Content
 	// Ephemeral: the contents need not outlive the host, so the guest's flushes
 	// may be ignored.
 	Ephemeral bool
 }
 
-// DiskAddress is where the guest finds a disk: a SCSI controller's index, and a LUN on it.
+// Content is what a guest sees of a Disk.
+type Content uint8
+
+const (
+	// DiskContent: a disk, of which the path is an image or the device.
+	DiskContent Content = iota
+	// LayerContent: a folder that is a layer of a Windows image; for Windows guests of Windows hosts.
+	LayerContent
+	// FileContent: the file or folder itself; likewise.
+	FileContent
+)
+
+// FolderController is the Controller of what is no DiskContent.
+const FolderController = 0xffff
+
+// DiskAddress is where the guest finds a disk: a SCSI controller's index, and a LUN
+// on it; or FolderController, and a number.
 type DiskAddress struct {
 	Controller, LUN uint32
 }

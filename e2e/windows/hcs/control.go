@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/bridge/bridgetest"
 )
 
 // fault is an HRESULT to be given in place of a call's own.
@@ -95,10 +98,38 @@ func (s *Server) test(function string, args []string) (result, string) {
 			<-m.ended
 			return nil
 		})
+	case function == "TestBreak" && len(args) == 1:
+		return s.onGuest(args[0], func(g *bridgetest.Guest) string { g.Break(); return "" })
+	case function == "TestMute" && len(args) == 1:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, sys := range s.systems {
+			if sys.runtimeID == args[0] && sys.mute != nil {
+				sys.mute()
+			}
+		}
+		return ok, ""
+	case function == "TestAsked" && len(args) == 1:
+		return s.onGuest(args[0], func(g *bridgetest.Guest) string { return strings.Join(g.Asked(), "\n") })
 	case function == "TestDisconnect" && len(args) == 1:
 		return s.disconnect(args[0])
 	}
 	return invalidArgument, "no such test call"
+}
+
+func (s *Server) onGuest(runtimeID string, f func(*bridgetest.Guest) string) (result, string) {
+	s.mu.Lock()
+	var g *bridgetest.Guest
+	for _, sys := range s.systems {
+		if sys.runtimeID == runtimeID {
+			g = sys.guest
+		}
+	}
+	s.mu.Unlock()
+	if g == nil {
+		return systemNotFound, "no Windows guest"
+	}
+	return ok, f(g)
 }
 
 func (s *Server) onMachine(runtimeID string, f func(*machine) error) (result, string) {

@@ -46,6 +46,7 @@ type machine struct {
 	ended   chan struct{}
 	how     ending
 	console string // its last lines, when it has ended
+	stopped bool   // see boot
 
 	mu      sync.Mutex
 	reason  string
@@ -60,6 +61,8 @@ type boot struct {
 	kernel, initrd, args string
 	memoryMB             uint64
 	processors           uint32
+	// stopped: its processors never run. It is a machine for its devices only.
+	stopped bool
 }
 
 // dropped are kernel arguments for Hyper-V's machine that QEMU's cannot do with.
@@ -81,7 +84,7 @@ func startMachine(b boot, onEnd func(*machine)) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{dir: dir, ended: make(chan struct{}), deleted: map[string]chan struct{}{}}
+	m := &machine{dir: dir, stopped: b.stopped, ended: make(chan struct{}), deleted: map[string]chan struct{}{}}
 	log, err := os.Create(filepath.Join(dir, "qemu.log"))
 	if err != nil {
 		return nil, err
@@ -143,12 +146,16 @@ func (m *machine) args(b boot) []string {
 		"-object", fmt.Sprintf("memory-backend-ram,id=mem,size=%dM", b.memoryMB),
 		"-object", fmt.Sprintf("memory-backend-ram,id=hotmem,size=%dM,reserve=off", hotMemoryMB),
 		"-device", "virtio-mem-pci,id=vmem,memdev=hotmem,requested-size=0",
-		"-kernel", b.kernel, "-initrd", b.initrd, "-append", kernelArgs(b.args),
 		"-chardev", socket("qmp", "qmp"), "-mon", "chardev=qmp,mode=control",
 		"-serial", "file:" + filepath.Join(m.dir, "console"),
 		"-device", "virtio-serial-pci,id=serial0,max_ports=2",
 		"-chardev", socket("agent", "agent"), "-device", "virtserialport,bus=serial0.0,nr=1,chardev=agent,name=paddock.agent",
 		"-device", "virtio-rng-pci",
+	}
+	if b.stopped {
+		a = append(a, "-S")
+	} else {
+		a = append(a, "-kernel", b.kernel, "-initrd", b.initrd, "-append", kernelArgs(b.args))
 	}
 	for i := range scsiControllers {
 		a = append(a, "-device", fmt.Sprintf("virtio-scsi-pci,id=scsi%d,num_queues=1,virtqueue_size=64,cmd_per_lun=16", i))
@@ -261,7 +268,11 @@ func (m *machine) unplugDisk(controller, lun int) error {
 	return m.do("blockdev-del", arguments{"node-name": id}, nil)
 }
 
+// plugNIC, like unplugNIC, does nothing to a machine that is stopped: nobody there would use it or let it go.
 func (m *machine) plugNIC(slot int, id, tap, mac string) error {
+	if m.stopped {
+		return nil
+	}
 	if err := m.do("netdev_add", arguments{"type": "tap", "id": "net-" + id, "ifname": tap, "script": "no", "downscript": "no"}, nil); err != nil {
 		return err
 	}
@@ -275,6 +286,9 @@ func (m *machine) plugNIC(slot int, id, tap, mac string) error {
 }
 
 func (m *machine) unplugNIC(id string) error {
+	if m.stopped {
+		return nil
+	}
 	if err := m.unplug("nic-" + id); err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ func (s *Server) modify(ctx context.Context, sys *system, text string) (string, 
 		return "", s.modifyDisk(sys, r.RequestType, parts[2], parts[4], r.Settings)
 	case len(parts) == 3 && parts[0] == "Devices" && parts[1] == "NetworkAdapters":
 		return "", s.modifyNIC(sys, r.RequestType, parts[2], r.Settings)
+	case path == "Devices/VirtualSmb/Shares":
+		return "", s.modifyShare(sys, r.RequestType, r.Settings)
 	case path == "ComputeTopology/Memory/SizeInMB":
 		return "", s.modifyMemory(sys, r.RequestType, r.Settings)
 	case path == "ComputeTopology/Processor/Limits":
@@ -235,6 +237,12 @@ func (s *Server) modifyMemory(sys *system, kind string, raw json.RawMessage) *re
 	base := sys.document.VirtualMachine.ComputeTopology.Memory.SizeInMB
 	if mb == 0 || mb%2 != 0 || mb < base {
 		return refuse(invalidArgument, "memory of %d MB", mb)
+	}
+	if sys.guest != nil { // whose machine runs nothing that could take it
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		sys.memoryMB = mb
+		return nil
 	}
 	if err := sys.machine.resize(mb - base); err != nil {
 		if errors.Is(err, errNoMemory) {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/paddock-run/paddock/guest"
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/bridge/bridgetest"
 )
 
 // States of a system.
@@ -32,6 +33,9 @@ type system struct {
 	memoryMB                    uint64
 	disks                       map[string]string // file by "controller/LUN"
 	nics                        map[string]plug
+	shares                      map[string]share  // of a Windows guest, by name
+	guest                       *bridgetest.Guest // nil: a Linux one
+	mute                        func()            // ends what the guest does
 	exit                        string
 	busy                        chan struct{} // held by the one change under way
 }
@@ -51,6 +55,9 @@ type document struct {
 		StopOnReset bool
 		Chipset     struct {
 			LinuxKernelDirect *struct{ KernelFilePath, InitRdPath, KernelCmdLine string }
+			Uefi              *struct {
+				BootThis *struct{ DeviceType, DevicePath string }
+			}
 		}
 		ComputeTopology struct {
 			Memory struct {
@@ -65,6 +72,7 @@ type document struct {
 		Devices struct {
 			Scsi            map[string]struct{ Attachments map[string]attachment }
 			NetworkAdapters map[string]adapter
+			VirtualSmb      *struct{ Shares []share }
 			HvSocket        *struct {
 				HvSocketConfig struct {
 					DefaultBindSecurityDescriptor, DefaultConnectSecurityDescriptor string
@@ -104,7 +112,7 @@ func (s *Server) createSystem(session, id, text, number string) (result, string)
 	}
 	sys := &system{
 		id: id, runtimeID: uuid.NewString(), owner: d.Owner, state: created, document: d, memoryMB: d.VirtualMachine.ComputeTopology.Memory.SizeInMB,
-		disks: map[string]string{}, nics: map[string]plug{}, busy: make(chan struct{}, 1),
+		shares: map[string]share{}, disks: map[string]string{}, nics: map[string]plug{}, busy: make(chan struct{}, 1),
 	}
 	s.systems[id] = sys
 	n := s.hold(session, sys)
@@ -134,8 +142,10 @@ func (s *Server) checkDocument(id string, d *document) *refusal {
 		return refuse(invalidArgument, "a system has an id, an owner and a virtual machine")
 	case d.SchemaVersion == nil || d.SchemaVersion.Major != 2 || d.SchemaVersion.Minor < 1 || d.SchemaVersion.Minor > 5:
 		return refuse(invalidArgument, "unknown schema version")
-	case v.Chipset.LinuxKernelDirect == nil:
-		return refuse(unknownMessage, "the stand-in boots Linux kernels only")
+	case (v.Chipset.LinuxKernelDirect == nil) == (v.Chipset.Uefi == nil):
+		return refuse(unknownMessage, "the stand-in boots a Linux kernel, or a Windows image by firmware")
+	case v.Chipset.Uefi != nil && (v.Chipset.Uefi.BootThis == nil || v.Chipset.Uefi.BootThis.DeviceType != "VmbFs"):
+		return refuse(invalidArgument, "the stand-in's firmware boots from a share only")
 	case v.ComputeTopology.Memory.SizeInMB == 0 || v.ComputeTopology.Memory.SizeInMB%2 != 0:
 		return refuse(invalidArgument, "memory of %d MB is not an even number", v.ComputeTopology.Memory.SizeInMB)
 	case v.ComputeTopology.Memory.EnableDeferredCommit && !v.ComputeTopology.Memory.AllowOvercommit:
@@ -286,6 +296,9 @@ func (s *Server) start(_ context.Context, sys *system, options string) (string, 
 		return "", bad
 	}
 	v := sys.document.VirtualMachine
+	if v.Chipset.Uefi != nil {
+		return "", s.startWindows(sys)
+	}
 	kernel, bad := s.openable(sys, v.Chipset.LinuxKernelDirect.KernelFilePath)
 	if bad != nil {
 		return "", bad
@@ -304,19 +317,25 @@ func (s *Server) start(_ context.Context, sys *system, options string) (string, 
 	s.mu.Lock()
 	sys.machine, sys.state = m, running
 	s.mu.Unlock()
+	return "", s.addDevices(sys)
+}
+
+// addDevices attaches what a system's document has.
+func (s *Server) addDevices(sys *system) *refusal {
+	v := sys.document.VirtualMachine
 	for controller, c := range v.Devices.Scsi {
 		for lun, a := range c.Attachments {
 			if bad := s.addDisk(sys, controller, lun, a); bad != nil {
-				return "", bad
+				return bad
 			}
 		}
 	}
 	for id, a := range v.Devices.NetworkAdapters {
 		if bad := s.addNIC(sys, id, a); bad != nil {
-			return "", bad
+			return bad
 		}
 	}
-	return "", nil
+	return nil
 }
 
 // ended tells the holders how.
@@ -448,7 +467,7 @@ func (s *Server) properties(_ context.Context, sys *system, query string) (strin
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := map[string]any{"Id": sys.id, "SystemType": "VirtualMachine", "RuntimeOsType": "Linux", "Owner": sys.owner, "RuntimeId": sys.runtimeID, "State": sys.state}
+	p := map[string]any{"Id": sys.id, "SystemType": "VirtualMachine", "RuntimeOsType": osType(sys), "Owner": sys.owner, "RuntimeId": sys.runtimeID, "State": sys.state}
 	if sys.state == stopped {
 		p["Stopped"], p["ExitType"] = true, sys.exit
 	}

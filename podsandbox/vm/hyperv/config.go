@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"time"
 
 	"github.com/paddock-run/paddock/podsandbox/vm"
 )
@@ -23,9 +24,29 @@ type Config struct {
 	// EndpointMAC tells the hardware address of an endpoint of the Host Compute
 	// Network. Nil: VMs cannot be made with an endpoint, only be given one later.
 	EndpointMAC func(ctx context.Context, endpoint string) (net.HardwareAddr, error)
+	// UtilityVM finds the folder UtilityVM of a Windows image's base layer, from which
+	// Windows VMs boot: in it are Files and SystemTemplate.vhdx. Nil: this host has no
+	// Windows VMs.
+	UtilityVM func(ctx context.Context) (string, error)
+	// Endpoint describes an endpoint for the guest that is to have it. Nil: Windows
+	// VMs cannot be given any.
+	Endpoint func(ctx context.Context, endpoint string) (GuestEndpoint, error)
+	// RedialTime is how long the guest service of a Windows VM may take to dial again
+	// when its connection has ended; then the VM is ended. 0: a minute.
+	RedialTime time.Duration
+}
+
+// GuestEndpoint is what a Windows guest is told of an endpoint of the Host Compute
+// Network: its document, and that of the namespace that it is in.
+type GuestEndpoint struct {
+	NamespaceID         string
+	Namespace, Endpoint any
 }
 
 func (c Config) withDefaults() (Config, error) {
+	if c.RedialTime == 0 {
+		c.RedialTime = time.Minute
+	}
 	if c.DefaultMemory == 0 {
 		c.DefaultMemory = 256 * mib
 	}

@@ -33,6 +33,10 @@ func (v *VM) Dial(ctx context.Context, port uint32) (net.Conn, error) {
 	}
 	ctx, cancel := v.whileRunning(ctx)
 	defer cancel()
+	if v.guest != nil {
+		conn, err := v.guest.agent.Dial(ctx, port)
+		return conn, v.orExited(err)
+	}
 	d, err := channel.Open(ctx, v.ShareChannel())
 	if err != nil {
 		return nil, fmt.Errorf("reach the agent of VM %s: %w", v.state.ID, err)

@@ -18,6 +18,9 @@ func (v *VM) AttachDisk(ctx context.Context, d vm.Disk) (vm.DiskAddress, error) 
 	if err := d.Validate(); err != nil {
 		return vm.DiskAddress{}, err
 	}
+	if d.Content != vm.DiskContent {
+		return v.attachShare(ctx, d)
+	}
 	if st, err := os.Stat(d.Path); err != nil || !st.Mode().IsRegular() {
 		return vm.DiskAddress{}, errors.Join(fmt.Errorf("attach disk %s to VM %s: not a file: %w", d.Path, v.state.ID, vm.ErrInvalid), err)
 	}
@@ -31,7 +34,7 @@ func (v *VM) AttachDisk(ctx context.Context, d vm.Disk) (vm.DiskAddress, error) 
 }
 
 func (v *VM) attach(ctx context.Context, d vm.Disk) (vm.DiskAddress, error) {
-	if was := v.state.diskOf(d.Path); was != nil {
+	if was := v.state.diskOf(d); was != nil {
 		if was.Attached {
 			return vm.DiskAddress{}, vm.ErrExists
 		}
@@ -73,10 +76,14 @@ func (v *VM) DetachDisk(ctx context.Context, a vm.DiskAddress) error {
 	v.devices.Lock()
 	defer v.devices.Unlock()
 	d := v.state.diskAt(a)
-	if d == nil {
+	if d == nil || d.Idle {
 		return fmt.Errorf("detach disk at %+v of VM %s: %w", a, v.state.ID, vm.ErrNotFound)
 	}
-	if err := v.detach(ctx, d); err != nil {
+	detach := v.detach
+	if d.Content != vm.DiskContent {
+		detach = v.unshare
+	}
+	if err := detach(ctx, d); err != nil {
 		return v.orExited(fmt.Errorf("detach disk at %+v of VM %s: %w", a, v.state.ID, typed(err)))
 	}
 	return nil

@@ -21,7 +21,8 @@ const (
 	controllers        = len(guest.HyperVControllers)
 	lunsPerController  = 64
 	diskSlots          = controllers * lunsPerController
-	nicSlots           = 8 // synthetic network adapters of a generation 2 VM
+	maxShares          = 1024 // vSMB, of a Windows VM; far above what a pod has
+	nicSlots           = 8    // synthetic network adapters of a generation 2 VM
 	maxGuestProcessors = 64
 )
 
@@ -40,7 +41,7 @@ const (
 	buildProcessorLimits = 19042
 )
 
-// machine is what a Linux VM's document is made of.
+// machine is what a VM's document is made of.
 type machine struct {
 	kernel, initrd  string
 	memory          uint64 // bytes
@@ -50,6 +51,7 @@ type machine struct {
 	endpoint        string // HCN's id; "": no network interface from the start
 	mac             string // of that interface
 	extraKernelArgs string
+	utilityVM       string // of a Windows VM: the folder that it boots from
 }
 
 // linuxDocument is a Linux VM, not running: its kernel is entered directly, its

@@ -33,9 +33,12 @@ func (v *VM) onEvent(e computecore.Event) {
 		v.mu.Unlock()
 	case computecore.SystemExited:
 		v.mu.Lock()
-		crashed := v.crashed
+		crashed, verdict := v.crashed, v.verdict
 		v.mu.Unlock()
 		kind, detail := classifyExit(e.Data, crashed)
+		if verdict != "" {
+			kind, detail = vm.ExitCrash, verdict
+		}
 		v.settle(vm.Exit{Kind: kind, Time: time.Now(), Detail: detail})
 	case computecore.ServiceDisconnect:
 		go v.reopen()
@@ -123,10 +126,21 @@ func (v *VM) Terminate(ctx context.Context) error {
 	return v.awaitExit(ctx, "terminate")
 }
 
-// Shutdown implements vm.VM. A guest whose agent does not answer is asked by the host service.
+// Shutdown implements vm.VM. A guest whose agent does not answer is asked by the host
+// service. A Windows VM's containers are ended, and the VM then: its disk goes with it.
 func (v *VM) Shutdown(ctx context.Context) error {
 	if err := v.running(); err != nil {
 		return err
+	}
+	if v.guest != nil {
+		err := v.withAgent(ctx, func(agent api.AgentService) error {
+			_, err := agent.Shutdown(ctx, &api.ShutdownRequest{KeepPower: true})
+			return err
+		})
+		if err != nil {
+			klog.FromContext(ctx).V(2).Info("A Windows guest cannot end its containers", "vm", v.state.ID, "err", err)
+		}
+		return v.Terminate(ctx)
 	}
 	err := v.withAgent(ctx, func(agent api.AgentService) error {
 		_, err := agent.Shutdown(ctx, &api.ShutdownRequest{})

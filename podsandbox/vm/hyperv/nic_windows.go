@@ -51,7 +51,13 @@ func (v *VM) plug(ctx context.Context, n vm.NIC, endpoint string) error {
 		v.state.NICs = without(v.state.NICs, entry)
 		return err
 	}
-	err := v.compute().Modify(ctx, attachNICRequest(n.ID, endpoint, n.MAC))
+	err := v.expectNIC(ctx, n.ID, endpoint)
+	if err == nil {
+		err = v.compute().Modify(ctx, attachNICRequest(n.ID, endpoint, n.MAC))
+	}
+	if err == nil {
+		err = v.greetNIC(ctx, n.ID)
+	}
 	if err == nil {
 		entry.Attached = true
 		err = v.state.write(v.dir)
@@ -85,6 +91,9 @@ func (v *VM) unplug(ctx context.Context, n *nic) error {
 	if v.running() == nil {
 		mac, err := net.ParseMAC(strings.ReplaceAll(n.MAC, "-", ":"))
 		if err != nil {
+			return err
+		}
+		if err := v.dismissNIC(ctx, n.ID); err != nil && n.Attached {
 			return err
 		}
 		err = v.compute().Modify(ctx, detachNICRequest(n.ID, n.Endpoint, mac))

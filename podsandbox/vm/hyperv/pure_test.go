@@ -28,6 +28,10 @@ func TestDocuments(t *testing.T) {
 		"linux":         linuxDocument(linux),
 		"linux-limited": linuxDocument(limited),
 		"windows":       windowsDocument(windowsMachine{files: `C:\l\UtilityVM\Files`, scratch: `C:\p\sandbox.vhdx`, memory: 1024 * mib, processors: 2}),
+		"share-layer":   shareRequest(share(0), vm.Disk{Path: `C:\layers\a`, ReadOnly: true, Content: vm.LayerContent}, false),
+		"share-folder":  shareRequest(share(1), vm.Disk{Path: `C:\data`, Content: vm.FileContent}, false),
+		"share-file":    shareRequest(share(31), vm.Disk{Path: `C:\data\hosts`, ReadOnly: true, Content: vm.FileContent}, true),
+		"unshare":       unshareRequest(share(31)),
 		"attach-disk":   attachDiskRequest(vm.DiskAddress{Controller: 1, LUN: 63}, disk),
 		"scratch-disk":  attachDiskRequest(vm.DiskAddress{}, vm.Disk{Path: `C:\s.vhdx`, Ephemeral: true}),
 		"detach-disk":   detachDiskRequest(vm.DiskAddress{Controller: 3, LUN: 2}),
@@ -38,6 +42,23 @@ func TestDocuments(t *testing.T) {
 		"no-limit":      limitRequest(0),
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, document) })
+	}
+}
+
+func share(n uint32) vm.DiskAddress { return vm.DiskAddress{Controller: vm.FolderController, LUN: n} }
+
+func TestWhatAWindowsGuestSeesOfAShare(t *testing.T) {
+	for _, c := range []struct {
+		path   string
+		isFile bool
+		want   string
+	}{{`C:\data`, false, sharePrefix + "s1f"}, {`C:\data\hosts`, true, sharePrefix + `s1f\hosts`}, {`C:\hosts`, true, sharePrefix + `s1f\hosts`}} {
+		if got := folderOf(&disk{Address: share(31), Path: c.path, LayerID: "id"}, c.isFile); got.Path != c.want || got.LayerID != "id" {
+			t.Errorf("%s: %+v, want %s", c.path, got, c.want)
+		}
+	}
+	if dir, name := splitPath(`C:\hosts`); dir != `C:\` || name != "hosts" {
+		t.Errorf("%q %q", dir, name)
 	}
 }
 

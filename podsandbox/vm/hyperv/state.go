@@ -32,6 +32,10 @@ type state struct {
 	Cgroup  string // of a host without cgroups: only that one was named
 	// BootFiles are the files that the VM boots from, to which it has access.
 	BootFiles []string
+	// Windows: the guest is Microsoft's.
+	Windows bool
+	// Namespace is the network namespace that a Windows guest has; "": none.
+	Namespace string
 	Disks     []*disk
 	NICs      []*nic
 }
@@ -41,6 +45,13 @@ type disk struct {
 	Address  vm.DiskAddress
 	Path     string
 	Attached bool
+	// Of what is no vm.DiskContent:
+	Content  vm.Content
+	ReadOnly bool
+	// LayerID names a layer to the guest.
+	LayerID string
+	// Idle: nobody uses the share any more, but it cannot be taken away.
+	Idle bool
 }
 
 // nic is a network interface. It is noted, not attached, before it is asked for.
@@ -63,13 +74,25 @@ func (s *state) diskAt(a vm.DiskAddress) *disk {
 }
 
 // diskOf finds a path's disk; nil if there is none. NTFS does not tell case apart.
-func (s *state) diskOf(path string) *disk {
+// Folders are shared once for each way.
+func (s *state) diskOf(want vm.Disk) *disk {
 	for _, d := range s.Disks {
-		if strings.EqualFold(d.Path, path) {
+		same := strings.EqualFold(d.Path, want.Path) && d.Content == want.Content
+		if same && (d.Content == vm.DiskContent || d.ReadOnly == want.ReadOnly) {
 			return d
 		}
 	}
 	return nil
+}
+
+// freeShare is the first free number of a share.
+func (s *state) freeShare() (vm.DiskAddress, bool) {
+	for i := range uint32(maxShares) {
+		if a := (vm.DiskAddress{Controller: vm.FolderController, LUN: i}); s.diskAt(a) == nil {
+			return a, true
+		}
+	}
+	return vm.DiskAddress{}, false
 }
 
 // freeSlot is the first address without a disk.
@@ -78,7 +101,11 @@ func (s *state) freeSlot() (vm.DiskAddress, bool) {
 	for _, d := range s.Disks {
 		taken[d.Address] = true
 	}
-	for i := range uint32(diskSlots) {
+	slots := uint32(diskSlots)
+	if s.Windows {
+		slots = lunsPerController // a Windows guest has one controller
+	}
+	for i := range slots {
 		a := vm.DiskAddress{Controller: i / lunsPerController, LUN: i % lunsPerController}
 		if !taken[a] {
 			return a, true
@@ -100,7 +127,9 @@ func (s *state) nicOf(id string) *nic {
 func (s *state) granted() []string {
 	files := append([]string(nil), s.BootFiles...)
 	for _, d := range s.Disks {
-		files = append(files, d.Path)
+		if d.Content == vm.DiskContent {
+			files = append(files, d.Path)
+		}
 	}
 	return files
 }

@@ -24,12 +24,17 @@ type VM struct {
 	exit     vm.Exit // written before exited is closed
 	settling sync.Once
 
+	// guest is a Windows VM's; nil for Linux ones, and for one that had ended before
+	// this process looked. Set before the VM is anyone's.
+	guest *windowsGuest
+
 	devices sync.Mutex // held while devices, sizes and files' access change; above mu
 	state   *state     // changed with devices held
 
 	mu      sync.Mutex
 	system  *computecore.System // nil if it had ended before this process looked
 	crashed bool                // a crash report has come
+	verdict string              // why this process ends the VM, if not because it was asked to
 	closed  bool
 }
 
@@ -55,7 +60,10 @@ func (v *VM) takeOver(ctx context.Context) error {
 	if err := v.hold(system); err != nil {
 		return err
 	}
-	return v.look(ctx)
+	if err := v.look(ctx); err != nil || !v.state.Windows || v.running() != nil {
+		return err
+	}
+	return v.openGuest(true)
 }
 
 // isSettled reads how the VM ended, if an earlier process has found out.
@@ -196,6 +204,9 @@ func (v *VM) Close() error {
 	v.closed = true
 	if v.system != nil {
 		v.system.Close()
+	}
+	if v.guest != nil {
+		v.guest.close()
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ func (v *VM) AttachDisk(ctx context.Context, disk vm.Disk) (vm.DiskAddress, erro
 	if err := disk.Validate(); err != nil {
 		return vm.DiskAddress{}, err
 	}
+	if disk.Content != vm.DiskContent {
+		return vm.DiskAddress{}, fmt.Errorf("attach %s to VM %s: guests of this host see disks only: %w", disk.Path, v.state.ID, vm.ErrUnsupported)
+	}
 	f, driver, err := openDisk(disk)
 	if err != nil {
 		return vm.DiskAddress{}, fmt.Errorf("attach disk to VM %s: %w", v.state.ID, err)

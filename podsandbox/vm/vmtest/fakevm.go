@@ -53,6 +53,9 @@ func (v *fakeVM) AttachDisk(ctx context.Context, disk vm.Disk) (vm.DiskAddress, 
 	if err := disk.Validate(); err != nil {
 		return vm.DiskAddress{}, err
 	}
+	if disk.Content != vm.DiskContent {
+		return vm.DiskAddress{}, fmt.Errorf("attach disk: content of kind %d: %w", disk.Content, vm.ErrUnsupported)
+	}
 	st, err := os.Stat(disk.Path)
 	if err != nil {
 		return vm.DiskAddress{}, fmt.Errorf("attach disk: %w", err)

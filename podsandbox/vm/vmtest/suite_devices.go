@@ -32,6 +32,11 @@ func testDisks(t *testing.T, s *suite) {
 	if err := v.DetachDisk(ctx, vm.DiskAddress{Controller: 7}); !errors.Is(err, vm.ErrNotFound) {
 		t.Errorf("detach from no controller: %v, want ErrNotFound", err)
 	}
+	for _, content := range []vm.Content{vm.LayerContent, vm.FileContent} {
+		if _, err := v.AttachDisk(ctx, vm.Disk{Path: t.TempDir(), Content: content}); !errors.Is(err, vm.ErrUnsupported) {
+			t.Errorf("a folder for a Linux guest, content %d: %v, want ErrUnsupported", content, err)
+		}
+	}
 	path := s.Disk(t)
 	for range 3 {
 		addr, err := v.AttachDisk(ctx, vm.Disk{Path: path, ReadOnly: true})

@@ -2,6 +2,7 @@ package computecore
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -30,6 +31,7 @@ import (
 //sys hcsGetServiceProperties(query *uint16, result **uint16) (hr HRESULT) = computecore.HcsGetServiceProperties
 //sys hcsGrantVmAccess(id *uint16, path *uint16) (hr HRESULT) = computecore.HcsGrantVmAccess
 //sys hcsRevokeVmAccess(id *uint16, path *uint16) (hr HRESULT) = computecore.HcsRevokeVmAccess
+//sys nameToGuid(name *uint16, id *windows.GUID) (hr HRESULT) = vmcompute.NameToGuid
 //sys coTaskMemFree(p unsafe.Pointer) = ole32.CoTaskMemFree
 
 // Available tells whether this Windows has the service's library with all that
@@ -64,4 +66,21 @@ func wide(s string) (*uint16, error) {
 		return nil, nil
 	}
 	return syscall.UTF16PtrFromString(s)
+}
+
+// NameToGUID is the id under which a layer in a folder of that name is known, to
+// guests and in the layers made on top of it.
+func NameToGUID(name string) (string, error) {
+	p, err := windows.UTF16PtrFromString(name)
+	if err != nil {
+		return "", err
+	}
+	if err := procNameToGuid.Find(); err != nil {
+		return "", fmt.Errorf("the Containers feature is not installed: %w", err)
+	}
+	var id windows.GUID
+	if hr := nameToGuid(p, &id); hr != 0 {
+		return "", &Error{Call: "NameToGuid", Result: hr}
+	}
+	return strings.ToLower(strings.Trim(id.String(), "{}")), nil
 }

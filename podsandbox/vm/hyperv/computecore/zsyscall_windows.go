@@ -40,6 +40,7 @@ func errnoErr(e syscall.Errno) error {
 var (
 	modcomputecore = windows.NewLazySystemDLL("computecore.dll")
 	modole32       = windows.NewLazySystemDLL("ole32.dll")
+	modvmcompute   = windows.NewLazySystemDLL("vmcompute.dll")
 
 	procHcsCancelOperation            = modcomputecore.NewProc("HcsCancelOperation")
 	procHcsCloseComputeSystem         = modcomputecore.NewProc("HcsCloseComputeSystem")
@@ -62,6 +63,7 @@ var (
 	procHcsTerminateComputeSystem     = modcomputecore.NewProc("HcsTerminateComputeSystem")
 	procHcsWaitForOperationResult     = modcomputecore.NewProc("HcsWaitForOperationResult")
 	procCoTaskMemFree                 = modole32.NewProc("CoTaskMemFree")
+	procNameToGuid                    = modvmcompute.NewProc("NameToGuid")
 )
 
 func hcsCancelOperation(operation uintptr) (hr HRESULT) {
@@ -184,5 +186,11 @@ func hcsWaitForOperationResult(operation uintptr, timeoutMs uint32, result **uin
 
 func coTaskMemFree(p unsafe.Pointer) {
 	syscall.SyscallN(procCoTaskMemFree.Addr(), uintptr(p))
+	return
+}
+
+func nameToGuid(name *uint16, id *windows.GUID) (hr HRESULT) {
+	r0, _, _ := syscall.SyscallN(procNameToGuid.Addr(), uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(id)))
+	hr = HRESULT(r0)
 	return
 }

@@ -147,8 +147,10 @@ type VirtualSmb struct {
 // VirtualSmbShare is one folder.
 type VirtualSmbShare struct {
 	Name    string                  `json:"Name"`
-	Path    string                  `json:"Path"`
+	Path    string                  `json:"Path,omitempty"`
 	Options *VirtualSmbShareOptions `json:"Options,omitempty"`
+	// AllowedFiles are the only ones that can be opened, if RestrictFileAccess is set.
+	AllowedFiles []string `json:"AllowedFiles,omitempty"`
 }
 
 // VirtualSmbShareOptions say how a folder is shared.
@@ -158,6 +160,10 @@ type VirtualSmbShareOptions struct {
 	CacheIo             bool `json:"CacheIo,omitempty"`
 	TakeBackupPrivilege bool `json:"TakeBackupPrivilege,omitempty"`
 	PseudoOplocks       bool `json:"PseudoOplocks,omitempty"`
+	// NoDirectmap keeps files out of the guest's memory: only such a share can be taken away.
+	NoDirectmap        bool `json:"NoDirectmap,omitempty"`
+	RestrictFileAccess bool `json:"RestrictFileAccess,omitempty"`
+	SingleFileMapping  bool `json:"SingleFileMapping,omitempty"`
 }
 
 // RestoreState continues from a saved VM.
