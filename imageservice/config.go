@@ -33,6 +33,9 @@ type Config struct {
 	// WindowsVersion is the version of the Windows that runs images for it,
 	// major.minor.build; images of a newer build are not chosen. Empty: all are.
 	WindowsVersion string
+	// WindowsFolders unpacks the layers of Windows images for VMs whose guest is
+	// Windows. Nil: they become disks, for Wine in Linux guests.
+	WindowsFolders LayerFolders
 	// UserAgent is sent to registries.
 	UserAgent string
 	// MaxConcurrentDownloads bounds the layers that one pull fetches at a time.

@@ -47,6 +47,9 @@ func (s *Store) recover(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.removeUnfinished(ctx); err != nil {
+		return err
+	}
 	if err := s.touchContent(ctx); err != nil {
 		return err
 	}

@@ -93,13 +93,13 @@ type Image struct {
 	Pinned bool
 }
 
-// Layer is an unpacked layer: a read-only disk.
+// Layer is an unpacked layer: a read-only disk, or a folder of a Windows image's layer.
 type Layer struct {
 	// ID is the layer's DiffID: the digest of its uncompressed tar.
 	ID digest.Digest
-	// Path is the disk file on the host.
+	// Path is the disk file on the host, or the folder.
 	Path string
-	// FSType of the disk: "ext4".
+	// FSType of the disk: "ext4". Empty for a folder.
 	FSType string
 }
 

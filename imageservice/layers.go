@@ -7,14 +7,17 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// pin keeps layer disks from the garbage collector until the returned function is called.
-func (s *Store) pin(ids []digest.Digest) (unpin func()) {
+// pin keeps layers from the garbage collector until the returned function is called.
+func (s *Store) pin(diffIDs []digest.Digest) (unpin func()) {
+	ids := keys(diffIDs)
 	s.layersMu.Lock()
 	defer s.layersMu.Unlock()
 	for _, id := range ids {
@@ -151,13 +154,20 @@ func (s *Store) sweepLayers(ctx context.Context) error {
 		if used[digest.NewDigestFromEncoded(digest.SHA256, hex)] {
 			continue
 		}
-		err = errors.Join(err, os.Remove(filepath.Join(s.cfg.layersDir(), e.Name())))
+		err = errors.Join(err, s.removeLayer(ctx, e))
 	}
 	return err
 }
 
-func addAll(set map[digest.Digest]bool, ids []digest.Digest) {
-	for _, id := range ids {
+// addAll adds the keys of a whole image's layers.
+func addAll(set map[digest.Digest]bool, diffIDs []digest.Digest) {
+	for _, id := range keys(diffIDs) {
 		set[id] = true
 	}
+}
+
+// keys are the names of a whole image's layers on disk: those of disks, which are the
+// same whatever they lie on, and those of folders, which are not.
+func keys(diffIDs []digest.Digest) []digest.Digest {
+	return append(slices.Clone(diffIDs), identity.ChainIDs(slices.Clone(diffIDs))...)
 }

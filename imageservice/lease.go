@@ -45,13 +45,16 @@ func (s *Store) layersIn(ctx context.Context, ns namespace, id, owner string) ([
 		return nil, gone(err, id, ns.os)
 	}
 	u, ok := s.unpackers[ns.os]
-	if !ok {
+	if !ok && !s.inFolders(ns.os) {
 		return nil, fmt.Errorf("%w: unpacking %v layers on this host is not available yet", ErrUnsupported, ns.os)
 	}
 	unpin := s.pin(diffIDs)
 	defer unpin()
 	if err := s.lease(ctx, owner, digest.Digest(id)); err != nil {
 		return nil, err
+	}
+	if s.inFolders(ns.os) {
+		return s.ensureFolders(ctx, img, diffIDs)
 	}
 	out := make([]Layer, len(diffIDs))
 	for i, diffID := range diffIDs {

@@ -146,6 +146,10 @@ func (p *pull) fetchLayers(ctx context.Context, from remotes.Fetcher, img *loade
 	if err := errors.Join(fetches.Wait(), unpacks.Wait()); err != nil {
 		return context.Cause(ctx)
 	}
+	if s.inFolders(p.ns.os) { // each needs those below it
+		_, err := s.ensureFolders(ctx, img, img.diffIDs())
+		return err
+	}
 	return nil
 }
 

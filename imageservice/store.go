@@ -84,17 +84,18 @@ func open(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("%s (is another process using it?): %w", path, err)
 	}
 	meta := metadata.NewDB(db, blobs, nil)
+	unpackers := map[guest.OS]Unpacker{guest.Linux: ext4Unpacker{maxBytes: cfg.MaxLayerBytes}}
+	if cfg.WindowsFolders == nil {
+		unpackers[guest.Windows] = ext4Unpacker{maxBytes: cfg.MaxLayerBytes, windows: true}
+	}
 	return &Store{
-		cfg:     cfg,
-		bolt:    db,
-		db:      meta,
-		content: meta.ContentStore(),
-		images:  metadata.NewImageStore(meta),
-		leases:  metadata.NewLeaseManager(meta),
-		unpackers: map[guest.OS]Unpacker{
-			guest.Linux:   ext4Unpacker{maxBytes: cfg.MaxLayerBytes},
-			guest.Windows: ext4Unpacker{maxBytes: cfg.MaxLayerBytes, windows: true},
-		},
+		cfg:         cfg,
+		bolt:        db,
+		db:          meta,
+		content:     meta.ContentStore(),
+		images:      metadata.NewImageStore(meta),
+		leases:      metadata.NewLeaseManager(meta),
+		unpackers:   unpackers,
 		pinned:      cfg.pinned(),
 		unpackSlots: semaphore.NewWeighted(int64(cfg.MaxConcurrentUnpacks)),
 		pins:        map[digest.Digest]int{},
