@@ -31,6 +31,7 @@ type Config struct {
 	CDI            CDI           `json:"cdi"`
 	Volumes        Volumes       `json:"volumes"`
 	Streaming      Streaming     `json:"streaming"`
+	Windows        Windows       `json:"windows"`
 	NRI            NRI           `json:"nri"`
 }
 
@@ -67,6 +68,11 @@ type Registry struct {
 type Images struct {
 	MaxLayerSize resource.Quantity `json:"maxLayerSize"`
 	Pinned       []string          `json:"pinned"`
+}
+
+// Windows configures Windows pods.
+type Windows struct {
+	BaseImage string `json:"baseImage"`
 }
 
 // CDI configures devices of the Container Device Interface.

@@ -23,7 +23,7 @@ var (
 	missingCheckpointPod       = Capability{"CheckpointPod", "checkpoints of pods are not available"}
 	missingRestorePod          = Capability{"RestorePod", "restoring pods from checkpoints is not available"}
 	missingWindowsPods         = Capability{"runtime handler wcow", "Windows pods need Wine's disk in the guest image (make guest)"}
-	missingCredentialSpec      = Capability{"credential specs of Windows containers", "group managed service accounts need a Windows host"}
+	missingCredentialSpec      = Capability{"credential specs of Windows containers", "a pod's VM has no part in group managed service accounts; use a RuntimeClass of another runtime on that node"}
 	missingHostNetwork         = Capability{"host network", "the node's network is not available to pods by this configuration (hostNetwork.mode); use the pod network with hostPort"}
 	missingHostNetworkWindows  = Capability{"host network", "a VM cannot join a Windows node's network; use the pod network with hostPort, and what has to be on the node's own network as a Windows service of the node"}
 	missingMountOptions        = Capability{"mount options", "mount options are not applied yet"}

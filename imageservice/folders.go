@@ -28,6 +28,10 @@ type LayerFolders interface {
 	Remove(ctx context.Context, dir string) error
 }
 
+// ContainerTemplate is a file of a lowest layer's folder: the empty disk that is copied
+// for a container's own.
+const ContainerTemplate = "blank.vhdx"
+
 const (
 	// folderExtension ends the names of layers' folders.
 	folderExtension = ".windows"

@@ -16,11 +16,9 @@ import (
 
 // Disks of a base layer: the empty ones of containers and of VMs, on which theirs begin.
 const (
-	// ContainerTemplate is copied for a container's scratch disk.
-	ContainerTemplate = "blank.vhdx"
-	containerBase     = "blank-base.vhdx"
-	vmTemplate        = "SystemTemplate.vhdx"
-	vmBase            = "SystemTemplateBase.vhdx"
+	containerBase = "blank-base.vhdx"
+	vmTemplate    = "SystemTemplate.vhdx"
+	vmBase        = "SystemTemplateBase.vhdx"
 
 	// containerGB and vmGB are the most that they hold, as with Microsoft's runtime.
 	containerGB, vmGB = 20, 10

@@ -18,27 +18,35 @@ func (k *containerMake) attachLayers(ctx context.Context) (err error) {
 	m, c := k.m, k.c
 	k.undo.push("image lease", func(ctx context.Context) error { return m.deps.Images.ReleaseLayers(ctx, c.id) })
 	k.undo.push("disks and shares", func(ctx context.Context) error { return m.releaseUses(ctx, c) })
-	k.layers, err = k.leaseLayers(ctx, k.image.ID)
+	k.layers, k.bottom, err = k.leaseLayers(ctx, k.image.ID)
 	return err
 }
 
 // leaseLayers leases an image's layers to the container and attaches them in parallel.
-func (k *containerMake) leaseLayers(ctx context.Context, imageID string) ([]*guestapi.Layer, error) {
+// It tells where on the host the lowest is.
+func (k *containerMake) leaseLayers(ctx context.Context, imageID string) (_ []*guestapi.Layer, bottom string, _ error) {
 	s, c := k.s, k.c
 	layers, err := k.m.deps.Images.Layers(ctx, imageID, c.id)
 	if err != nil {
-		return nil, fmt.Errorf("image layers: %w", err)
+		return nil, "", fmt.Errorf("image layers: %w", err)
+	}
+	if len(layers) > 0 {
+		bottom = layers[0].Path
 	}
 	out := make([]*guestapi.Layer, len(layers))
 	uses := make([]*diskUse, len(layers))
 	parts, partCtx := errgroup.WithContext(ctx)
 	for i, layer := range layers {
 		parts.Go(func() error {
-			addr, err := s.acquireDisk(partCtx, vm.Disk{Path: layer.Path, ReadOnly: true}, nil)
+			disk := vm.Disk{Path: layer.Path, ReadOnly: true}
+			if layer.FSType == "" {
+				disk.Content = vm.LayerContent
+			}
+			addr, err := s.acquireDisk(partCtx, disk, nil)
 			if err != nil {
 				return fmt.Errorf("attach layer %s: %w", layer.ID, err)
 			}
-			uses[i] = &diskUse{Path: layer.Path, Address: addr}
+			uses[i] = &diskUse{Path: diskKey(disk), Address: addr}
 			out[i] = &guestapi.Layer{Disk: guestDisk(addr), FsType: layer.FSType}
 			return nil
 		})
@@ -51,7 +59,15 @@ func (k *containerMake) leaseLayers(ctx context.Context, imageID string) ([]*gue
 			c.record.Disks = append(c.record.Disks, *use)
 		}
 	}
-	return out, err
+	return out, bottom, err
+}
+
+// diskKey tells attachments apart: of a file or folder that is shown as it is there may be one of each access.
+func diskKey(d vm.Disk) string {
+	if d.Content == vm.FileContent && d.ReadOnly {
+		return d.Path + "|ro"
+	}
+	return d.Path
 }
 
 func guestDisk(a vm.DiskAddress) *guestapi.DiskAddress {
@@ -60,14 +76,14 @@ func guestDisk(a vm.DiskAddress) *guestapi.DiskAddress {
 
 // acquireDisk attaches a disk for one more user. prepare, if set, runs before it is attached.
 func (s *sandbox) acquireDisk(ctx context.Context, disk vm.Disk, prepare func(context.Context) error) (vm.DiskAddress, error) {
-	return s.disks.acquire(ctx, disk.Path, func(ctx context.Context) (vm.DiskAddress, error) {
+	return s.disks.acquire(ctx, diskKey(disk), func(ctx context.Context) (vm.DiskAddress, error) {
 		if prepare != nil {
 			if err := prepare(ctx); err != nil {
 				return vm.DiskAddress{}, err
 			}
 		}
 		addr, err := s.vm.AttachDisk(ctx, disk)
-		if !errors.Is(err, vm.ErrExists) || !disk.ReadOnly {
+		if !errors.Is(err, vm.ErrExists) || !disk.ReadOnly || disk.Content != vm.DiskContent {
 			return addr, err
 		}
 		// An earlier process attached it and ended before it could note where:

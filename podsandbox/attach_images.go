@@ -60,7 +60,10 @@ func (k *containerMake) volumeRefs() map[string]string {
 
 // imageSource attaches the layers of an image volume; what they share with other images is attached once.
 func (k *containerMake) imageSource(ctx context.Context, m *Mount) (*guestapi.Mount_Image, error) {
-	layers, err := k.leaseLayers(ctx, k.volumes[m.ContainerPath].ID)
+	if k.windowsGuest() {
+		return nil, fmt.Errorf("%w: %w: a container of a Windows VM cannot have image volumes: copy the files into its own image", ErrImageVolume, ErrUnsupported)
+	}
+	layers, _, err := k.leaseLayers(ctx, k.volumes[m.ContainerPath].ID)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrImageVolume, err)
 	}

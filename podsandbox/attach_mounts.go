@@ -34,9 +34,11 @@ func (k *containerMake) attachMounts(ctx context.Context) (err error) {
 		k.mounts = append(k.mounts, mount)
 	}
 	k.addImageVolumes()
-	if k.windows != nil {
+	switch {
+	case k.windowsGuest(): // what an image or kubelet gives it
+	case k.windows != nil:
 		k.addWindowsFiles()
-	} else {
+	default:
 		k.addSandboxFiles()
 	}
 	// Parents before what is inside them.
@@ -94,6 +96,12 @@ func (k *containerMake) mount(ctx context.Context, m *Mount) (*guestapi.Mount, e
 			return nil, err
 		}
 		out.Source = &guestapi.Mount_Disk{Disk: &guestapi.DiskSource{Disk: guestDisk(addr), FsType: source.disk.fsType, Subpath: source.disk.subpath}}
+	case k.windowsGuest():
+		disk, err := k.attachPath(ctx, source.path, m.ReadOnly)
+		if err != nil {
+			return nil, err
+		}
+		out.Source = &guestapi.Mount_Disk{Disk: &guestapi.DiskSource{Disk: disk}}
 	default:
 		share := sharing(source.path, m)
 		share.Watch = k.options.changeNotices

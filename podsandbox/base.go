@@ -72,14 +72,24 @@ func (b *base) make(ctx context.Context, cfg vm.Config) error {
 		b.endpoint = nil
 		return context.Cause(ctx)
 	}
+	windows := b.m.windowsGuest(cfg.GuestOS)
 	parts, making := errgroup.WithContext(ctx)
 	parts.Go(func() error { return b.machine(making, cfg) })
-	parts.Go(func() error { return b.scratchDisk(making) })
+	parts.Go(func() error {
+		if windows { // its containers have disks of their own
+			return os.MkdirAll(b.s.dir, 0o711)
+		}
+		return b.scratchDisk(making)
+	})
 	err := parts.Wait()
 	closeEndpoint(b.endpoint) // the VM has it, or never will
 	b.endpoint = nil
 	if err != nil {
 		return err
+	}
+	if windows { // it has the host's folders without a share server
+		b.made = true
+		return b.time.step("agent", func() error { return b.personalize(ctx) })
 	}
 	parts, making = errgroup.WithContext(ctx)
 	parts.Go(func() error {

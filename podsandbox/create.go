@@ -95,6 +95,7 @@ type containerMake struct {
 	volumes map[string]imageservice.Image // of image volumes, by container path
 	devices *cdi.Edits
 	layers  []*guestapi.Layer
+	bottom  string // the lowest layer's place on the host
 	mounts  []*guestapi.Mount
 	windows *guestapi.WindowsContainer // nil for a Linux container
 }
@@ -110,6 +111,9 @@ func (k *containerMake) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := k.planWindows(); err != nil {
+		return err
+	}
+	if err := k.checkBuild(ctx); err != nil {
 		return err
 	}
 	st, err := k.describe()

@@ -2,11 +2,13 @@ package podsandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -27,6 +29,11 @@ type fakeImages struct {
 	dir                  string
 	fail                 func(step string) error
 
+	// folders: layers are folders, as they are for Windows guests.
+	folders bool
+	// build is the version of Windows that images say they are for, but "models".
+	build string
+
 	mu     sync.Mutex
 	leases map[string]bool
 }
@@ -38,7 +45,7 @@ func (f *fakeImages) Get(_ context.Context, ref string, os guest.OS) (imageservi
 	if ref != "busybox" {
 		return imageservice.Image{}, fmt.Errorf("%s: %w", ref, imageservice.ErrNotFound)
 	}
-	return imageservice.Image{ID: "sha256:1", OS: os, RepoDigests: []string{"busybox@sha256:2"}, Config: imagespec.ImageConfig{
+	return imageservice.Image{ID: "sha256:1", OS: os, Platform: imagespec.Platform{OSVersion: f.build}, RepoDigests: []string{"busybox@sha256:2"}, Config: imagespec.ImageConfig{
 		Cmd: []string{"sh"}, Volumes: map[string]struct{}{"/data": {}}, StopSignal: "SIGINT",
 	}}, nil
 }
@@ -57,6 +64,14 @@ func (f *fakeImages) Layers(_ context.Context, id, owner string) ([]imageservice
 	var layers []imageservice.Layer
 	for _, name := range []string{"base.ext4", top} {
 		path := filepath.Join(f.dir, name)
+		if f.folders {
+			path = strings.TrimSuffix(path, ".ext4")
+			if err := errors.Join(os.MkdirAll(path, 0o700), os.WriteFile(filepath.Join(path, imageservice.ContainerTemplate), []byte("blank"), 0o600)); err != nil {
+				return nil, err
+			}
+			layers = append(layers, imageservice.Layer{ID: digest.FromString(name), Path: path})
+			continue
+		}
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			return nil, err
 		}

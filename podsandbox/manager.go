@@ -41,8 +41,12 @@ type Config struct {
 	DirectVolumeDirs []string
 	// NoChangeNotices: pods are not told what the host changes in their volumes, unless they ask for it.
 	NoChangeNotices bool
-	// WineDisk is the disk that VMs get for Windows containers, guest/wine.go says with what on it. "": Windows pods are refused.
+	// WineDisk is the disk that VMs get for Windows containers, guest/wine.go says with what on it. "": Windows pods
+	// are refused, unless WindowsBaseImage is set.
 	WineDisk string
+	// WindowsBaseImage is the image that VMs of Windows pods boot from, so that their guest is Windows and they have
+	// nothing of Wine. For Windows hosts; "": there are no such VMs.
+	WindowsBaseImage string
 	// ResolvConf is the resolver configuration of pods that have none. "": /etc/resolv.conf.
 	ResolvConf string
 }

@@ -62,7 +62,7 @@ func newPool(m *Manager, cfg PoolConfig) *pool {
 
 // begin tells that a sandbox is being run; the caller calls end. It returns a
 // base for it; nil if none is ready. Bases are Linux guests, and so fit Windows
-// pods too: Wine comes with their containers.
+// pods too where Wine runs them: it comes with their containers.
 func (p *pool) begin() (b *base, end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

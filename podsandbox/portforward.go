@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
+	"time"
 
 	guestapi "github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/channel"
@@ -25,9 +28,7 @@ func (m *Manager) PortForward(ctx context.Context, sandboxID string, port uint16
 		return err
 	}
 	defer leave()
-	conn, err := openStream(ctx, s.vm, &guestapi.StreamHeader{Kind: &guestapi.StreamHeader_PortForward{
-		PortForward: &guestapi.PortForwardStream{Port: uint32(port)},
-	}})
+	conn, err := m.dialPod(ctx, s, port)
 	if err != nil {
 		return fmt.Errorf("forward to port %d of sandbox %s: %w", port, s.id, err)
 	}
@@ -46,3 +47,23 @@ func (m *Manager) PortForward(ctx context.Context, sandboxID string, port uint16
 	}
 	return err
 }
+
+// dialPod connects to a port of the pod's localhost. A Windows guest's service leads
+// nowhere: there the pod's address is all that can be dialled.
+func (m *Manager) dialPod(ctx context.Context, s *sandbox, port uint16) (net.Conn, error) {
+	if !m.windowsGuest(s.os()) {
+		return openStream(ctx, s.vm, &guestapi.StreamHeader{Kind: &guestapi.StreamHeader_PortForward{
+			PortForward: &guestapi.PortForwardStream{Port: uint32(port)},
+		}})
+	}
+	for _, i := range s.status.Load().Network.Interfaces {
+		for _, a := range i.Addresses {
+			dialer := net.Dialer{Timeout: dialPodTime}
+			return dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(a.Addr(), port).String())
+		}
+	}
+	return nil, fmt.Errorf("%w: the pod has no address", ErrUnavailable)
+}
+
+// dialPodTime bounds a connection to a pod's own address.
+const dialPodTime = 10 * time.Second

@@ -27,6 +27,9 @@ func (m *Manager) reap(ctx context.Context) error {
 	for id := range kept {
 		containers[id] = true
 	}
+	if m.cfg.WindowsBaseImage != "" {
+		containers[WindowsBaseOwner] = true
+	}
 	for _, kind := range []struct {
 		name   string
 		known  map[string]bool

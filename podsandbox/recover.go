@@ -160,6 +160,9 @@ func (m *Manager) reconnect(ctx context.Context, s *sandbox) (why string) {
 	if _, err := m.deps.Network.Open(ctx, s.id); err != nil {
 		klog.ErrorS(err, "A sandbox's network cannot be found; it goes on as stored", "sandbox", s.id)
 	}
+	if s.status.Load() != nil && m.windowsGuest(s.os()) { // a base has no pod yet
+		return ""
+	}
 	s.share, err = m.deps.Shares.Open(ctx, s.id)
 	if err != nil { // not even its files are there: its shares are broken, but new ones can work
 		klog.ErrorS(err, "A sandbox's share server is lost: mounts of host paths fail", "sandbox", s.id)
@@ -228,6 +231,9 @@ func (m *Manager) undoContainerIntent(ctx context.Context, c *container) error {
 	}
 	if err := m.releaseUses(ctx, c); err != nil {
 		return err
+	}
+	if err := removeOwnScratch(c); err != nil {
+		klog.ErrorS(err, "Cannot remove a container's disk: it goes with the sandbox", "container", c.id)
 	}
 	if err := m.deps.Images.ReleaseLayers(ctx, c.id); err != nil {
 		klog.ErrorS(err, "Cannot release an image", "container", c.id)

@@ -31,10 +31,13 @@ func (m *Manager) RunSandbox(ctx context.Context, cfg SandboxConfig) (id string,
 	if err := useNodeHostname(&cfg); err != nil {
 		return "", err
 	}
-	b, end := m.pool.begin()
-	defer end()
-	if b == nil {
-		b = m.newBase()
+	b := m.newBase()
+	if os, _ := cfg.Handler.OS(); !m.windowsGuest(os) { // the pool's guests are Linux
+		ready, end := m.pool.begin()
+		defer end()
+		if ready != nil {
+			b = ready
+		}
 	}
 	s := b.s
 	if err := reserve(&m.mu, m.names, cfg.Meta, s.id); err != nil {
@@ -70,8 +73,8 @@ func (m *Manager) checkSandbox(cfg *SandboxConfig) error {
 	if cfg.UserNamespace != nil && os != guest.Linux {
 		return fmt.Errorf("%w: a %s pod cannot have a user namespace", ErrInvalid, os)
 	}
-	if os == guest.Windows && m.cfg.WineDisk == "" {
-		return fmt.Errorf("%w: Windows pods need Wine, which the guest image has not", ErrUnsupported)
+	if os == guest.Windows && m.cfg.WineDisk == "" && m.cfg.WindowsBaseImage == "" {
+		return fmt.Errorf("%w: this node has nothing to run Windows pods with: see `paddock doctor`", ErrUnsupported)
 	}
 	return nil
 }

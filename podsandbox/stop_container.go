@@ -111,6 +111,9 @@ func (m *Manager) removeContainer(ctx context.Context, c *container) error {
 	if err := m.releaseUses(ctx, c); err != nil {
 		return err
 	}
+	if err := removeOwnScratch(c); err != nil {
+		return err
+	}
 	if err := m.deps.Images.ReleaseLayers(ctx, c.id); err != nil {
 		return err
 	}

@@ -64,6 +64,9 @@ func (k *containerMake) attachWine(ctx context.Context) error {
 	if k.windows == nil {
 		return nil
 	}
+	if k.windowsGuest() {
+		return k.attachOwnScratch(ctx)
+	}
 	file := k.m.cfg.WineDisk
 	addr, err := k.s.acquireDisk(ctx, vm.Disk{Path: file, ReadOnly: true}, nil)
 	if err != nil {

@@ -28,6 +28,7 @@ type world struct {
 	shares  *fakeShares
 	pool    PoolConfig
 	cdiDirs []string
+	base    string // the image that VMs of Windows pods boot from
 	m       *Manager
 
 	plugins Hooks // of the next Manager
@@ -71,7 +72,7 @@ func (w *world) start() {
 	w.t.Helper()
 	var err error
 	w.m, err = New(context.Background(), Config{
-		Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run"), Pool: w.pool, CDISpecDirs: w.cdiDirs,
+		Root: filepath.Join(w.dir, "root"), StateDir: filepath.Join(w.dir, "run"), Pool: w.pool, CDISpecDirs: w.cdiDirs, WindowsBaseImage: w.base,
 	},
 		Deps{VMs: w.vms.Reopen(), Network: w.network, Images: w.images, Shares: w.shares, Scratch: fakeScratch{w.failing}, Hooks: w.plugins})
 	if err != nil {

@@ -27,10 +27,19 @@ func hostChecks(cfg *config.Config) []doctor.Check {
 		{Name: "guest image", Run: func(context.Context) doctor.Result { return guestImage(cfg.ResolveGuestDir()) }},
 		{Name: "pod network", Run: func(context.Context) doctor.Result { return podNetwork(cfg) }},
 		{Name: "file shares", Run: func(context.Context) doctor.Result { return fileShares(cfg.Root) }},
-		{Name: "windows pods", Run: func(context.Context) doctor.Result {
-			return doctor.Result{Level: doctor.Note, Detail: "not available on this host yet"}
-		}},
+		{Name: "windows pods", Run: func(context.Context) doctor.Result { return windowsPods(cfg) }},
 	}
+}
+
+// windowsPods tells from what their VMs boot. Whether they do no host but a Windows one can tell.
+func windowsPods(cfg *config.Config) doctor.Result {
+	if cfg.Windows.BaseImage == "" {
+		return doctor.Result{Level: doctor.Note, Detail: "refused: no image is set to boot their VMs from", Fix: "set windows.baseImage, for example to mcr.microsoft.com/windows/nanoserver:ltsc2022, of the build of the pods' images"}
+	}
+	if _, err := computecore.NameToGUID("layer"); err != nil {
+		return doctor.Result{Level: doctor.Fail, Detail: err.Error(), Fix: "enable the feature Containers"}
+	}
+	return doctor.Result{Detail: "VMs boot from " + cfg.Windows.BaseImage + "; this was never seen on a Windows host yet, see docs/windows.md"}
 }
 
 func windowsBuild() doctor.Result {

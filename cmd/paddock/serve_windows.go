@@ -30,10 +30,12 @@ func runHelperProcess(args []string) {
 // assemble makes the parts, lowest first.
 func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server, error) {
 	dir := cfg.ResolveGuestDir()
+	base := &baseImage{name: cfg.Windows.BaseImage}
 	vms, err := hyperv.New(ctx, hyperv.Config{
 		Kernel: filepath.Join(dir, "vmlinux"), Initrd: filepath.Join(dir, "initrd.img"),
 		StateDir: filepath.Join(cfg.State, "vm"), DefaultMemory: uint64(cfg.VM.Memory.Value()),
 		EndpointMAC: func(_ context.Context, id string) (net.HardwareAddr, error) { return hns.EndpointMAC(id) },
+		Endpoint:    guestEndpoint, UtilityVM: base.utilityVM(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("utility VMs: %w", err)
@@ -44,7 +46,13 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 		return nil, err
 	}
 	d.onClose(pods.Close)
-	images, err := imageservice.New(ctx, imageConfig(cfg))
+	imageCfg := imageConfig(cfg)
+	imageCfg.WindowsFolders = windowsLayers
+	imageCfg.WindowsVersion = hostVersion() // a VM's Windows is not newer than its host's
+	if base.name != "" {
+		imageCfg.PinnedImages = append(imageCfg.PinnedImages, base.name)
+	}
+	images, err := imageservice.New(ctx, imageCfg)
 	if err != nil {
 		return nil, fmt.Errorf("image service: %w", err)
 	}
@@ -53,7 +61,10 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	if err != nil {
 		return nil, err
 	}
-	manager, err := podsandbox.New(ctx, sandboxConfig(cfg), podsandbox.Deps{
+	base.images = images
+	podCfg := sandboxConfig(cfg)
+	podCfg.WindowsBaseImage = base.name
+	manager, err := podsandbox.New(ctx, podCfg, podsandbox.Deps{
 		VMs: vms, Network: pods, Images: images, Shares: shares,
 		Scratch: podsandbox.NewVHDXScratch(filepath.Join(dir, "scratch.ext4.gz"), uint64(cfg.VM.Scratch.Value())),
 	})
@@ -63,6 +74,10 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	d.onClose(manager.Close)
 	criCfg := criConfig(cfg)
 	criCfg.Backend = backend(vms.Info())
+	criCfg.Backend["windows"] = "none"
+	if base.name != "" {
+		criCfg.Backend["windows"] = "VMs boot from " + base.name
+	}
 	server, err := cri.New(criCfg, manager, images)
 	if err != nil {
 		return nil, err
@@ -71,11 +86,21 @@ func (d *daemon) assemble(ctx context.Context, cfg *config.Config) (*cri.Server,
 	return server, nil
 }
 
+// hostVersion is this Windows', without the revision.
+func hostVersion() string {
+	v := windows.RtlGetVersion()
+	return fmt.Sprintf("%d.%d.%d", v.MajorVersion, v.MinorVersion, v.BuildNumber)
+}
+
 // criConfig is what the CRI servers are told about a Windows host.
 func criConfig(cfg *config.Config) cri.Config {
+	handlers := []guest.Handler{guest.LCOW}
+	if cfg.Windows.BaseImage != "" {
+		handlers = append(handlers, guest.WCOW)
+	}
 	return cri.Config{
 		Version:        version,
-		Handlers:       []guest.Handler{guest.LCOW},
+		Handlers:       handlers,
 		DefaultHandler: cfg.DefaultHandler,
 		MountOptions:   true,
 		StreamAddr:     cfg.Streaming.Address,

@@ -130,6 +130,20 @@ func described(e *hcn.HostComputeEndpoint) endpoint {
 	return out
 }
 
+// GuestDocuments are an endpoint's document and that of the namespace that it is in,
+// for a guest that is to have them.
+func GuestDocuments(id string) (namespace *hcn.HostComputeNamespace, endpoint *hcn.HostComputeEndpoint, err error) {
+	endpoint, err = hcn.GetEndpointByID(id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("HCN endpoint %s: %w", id, err)
+	}
+	namespace, err = hcn.GetNamespaceByID(endpoint.HostComputeNamespace)
+	if err != nil {
+		return nil, nil, fmt.Errorf("HCN namespace %s of endpoint %s: %w", endpoint.HostComputeNamespace, id, err)
+	}
+	return namespace, endpoint, nil
+}
+
 // EndpointMAC is an endpoint's hardware address.
 func EndpointMAC(id string) (net.HardwareAddr, error) {
 	e, err := hcn.GetEndpointByID(id)

@@ -114,7 +114,8 @@ type VM interface {
 	// the guest's stream port connections for shares only.
 	ShareChannel() channel.Address
 	// AttachDisk makes a disk visible to the guest at the address returned. The
-	// same path may be attached once per VM. The guest finds the disk when this returns
+	// same path may be attached once per VM; what is no DiskContent is attached again
+	// at the same address. The guest finds the disk when this returns
 	// or shortly after; the agent waits for it.
 	AttachDisk(ctx context.Context, disk Disk) (DiskAddress, error)
 	// DetachDisk takes the disk away; the guest must have unmounted it. ErrNotFound for a free address.

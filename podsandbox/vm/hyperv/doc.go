@@ -45,8 +45,18 @@
 // access list for each VM. Every grant is noted in state.json before it is made,
 // and revoked when the disk is detached or the VM released.
 //
+// # Windows guests
+//
+// A VM for Windows pods boots by firmware from the share "os", the Files of an image's
+// UtilityVM, and has a copy of its SystemTemplate.vhdx as its disk. It has one SCSI
+// controller; folders and files of the host are shares, of which those of layers are kept
+// until the VM ends. Its guest dials the host (package guestsockets), which has listened
+// since before it started; package windowsagent makes of that the agent that Dial leads to.
+// When the connection ends, Config.RedialTime is the guest's to dial again.
+//
 // # Security
 //
-// The guest reaches nothing of the host: no process can listen for it (see
-// guestSockets). The host dials two of its ports, as SYSTEM or an administrator.
+// A Linux guest reaches nothing of the host: no process can listen for it (see
+// the function guestSockets). The host dials two of its ports, as SYSTEM or an administrator.
+// For a Windows guest SYSTEM and administrators can listen, each socket for that VM alone.
 package hyperv

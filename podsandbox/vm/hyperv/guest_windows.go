@@ -98,7 +98,7 @@ func (v *VM) meet(g *windowsGuest, l net.Listener, again bool) (*bridge.Client, 
 			return nil, err
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), negotiateTime)
-		client, err := bridge.Connect(ctx, bridge.Config{Wire: conn, Listen: g.sockets.Port, Address: v.state.RuntimeID, Reconnected: again})
+		client, err := bridge.Connect(ctx, bridge.Config{Wire: conn, Listen: g.sockets.Port, Address: v.state.RuntimeID, TimeZone: hostTimeZone(), Reconnected: again})
 		cancel()
 		if err == nil {
 			if err = g.agent.Connect(client); err == nil {

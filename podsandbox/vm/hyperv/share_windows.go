@@ -43,7 +43,7 @@ func (v *VM) share(ctx context.Context, d vm.Disk, isFile bool) (vm.DiskAddress,
 			was.Idle = false
 			return was.Address, v.state.write(v.dir)
 		case was.Attached:
-			return vm.DiskAddress{}, vm.ErrExists
+			return was.Address, nil
 		}
 		if err := v.unshare(ctx, was); err != nil { // a daemon died sharing it
 			return vm.DiskAddress{}, err

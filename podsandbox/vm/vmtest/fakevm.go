@@ -9,6 +9,7 @@ import (
 
 	"github.com/containerd/ttrpc"
 
+	"github.com/paddock-run/paddock/guest"
 	"github.com/paddock-run/paddock/guest/api"
 	"github.com/paddock-run/paddock/guest/channel"
 	"github.com/paddock-run/paddock/podsandbox/vm"
@@ -52,6 +53,9 @@ func (v *fakeVM) AttachDisk(ctx context.Context, disk vm.Disk) (vm.DiskAddress, 
 	}
 	if err := disk.Validate(); err != nil {
 		return vm.DiskAddress{}, err
+	}
+	if disk.Content != vm.DiskContent && v.cfg.GuestOS == guest.Windows {
+		return v.attachDisk(disk)
 	}
 	if disk.Content != vm.DiskContent {
 		return vm.DiskAddress{}, fmt.Errorf("attach disk: content of kind %d: %w", disk.Content, vm.ErrUnsupported)

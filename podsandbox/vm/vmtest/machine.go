@@ -72,13 +72,21 @@ func (m *machine) attachDisk(disk vm.Disk) (vm.DiskAddress, error) {
 	if err := m.alive(); err != nil {
 		return vm.DiskAddress{}, err
 	}
-	for _, d := range m.disks {
-		if d.Path == disk.Path {
+	var at vm.DiskAddress
+	if disk.Content != vm.DiskContent {
+		at.Controller = vm.FolderController
+	}
+	for addr, d := range m.disks {
+		switch {
+		case d.Path != disk.Path || d.Content != disk.Content:
+		case d.Content == vm.DiskContent:
 			return vm.DiskAddress{}, fmt.Errorf("disk %s: %w", disk.Path, vm.ErrExists)
+		case d.ReadOnly == disk.ReadOnly:
+			return addr, nil
 		}
 	}
 	for lun := range uint32(FakeDisks) {
-		addr := vm.DiskAddress{LUN: lun}
+		addr := vm.DiskAddress{Controller: at.Controller, LUN: lun}
 		if _, taken := m.disks[addr]; !taken {
 			m.disks[addr] = disk
 			return addr, nil

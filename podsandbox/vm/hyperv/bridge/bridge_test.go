@@ -12,6 +12,7 @@ import (
 	"github.com/Microsoft/go-winio/pkg/guid"
 
 	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/computecore"
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/schema"
 )
 
 // TestFrames pins the bytes that Microsoft's guests read.
@@ -74,7 +75,7 @@ func TestStartOfTheHost(t *testing.T) {
 		}
 		asked <- all
 	}()
-	c, err := Connect(t.Context(), Config{Wire: host, Listen: listenLocal, Address: "vm"})
+	c, err := Connect(t.Context(), Config{Wire: host, Listen: listenLocal, Address: "vm", TimeZone: &schema.TimeZone{Bias: -60, StandardName: "CET"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +85,9 @@ func TestStartOfTheHost(t *testing.T) {
 		if !strings.HasPrefix(got[i], want+" ") || !strings.Contains(got[i], NullID) {
 			t.Errorf("request %d: %s", i, got[i])
 		}
+	}
+	if want := `"TimeZoneInformation\":{\"Bias\":-60,\"StandardName\":\"CET\"}`; !strings.Contains(got[0], want) {
+		t.Errorf("the time zone: %s; want %s", got[0], want)
 	}
 	if !strings.Contains(got[2], `"LocalAddress":"vm"`) {
 		t.Errorf("the addresses: %s", got[2])

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"sync"
+
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/schema"
 )
 
 // Config is what a Client is made of.
@@ -18,6 +20,8 @@ type Config struct {
 	Listen func(port uint32) (net.Listener, error)
 	// Address is the VM's RuntimeId, which Windows guests are told.
 	Address string
+	// TimeZone is a Windows guest's; nil: it keeps what it has.
+	TimeZone *schema.TimeZone
 	// Reconnected tells that the VM has had a bridge before.
 	Reconnected bool
 }
@@ -67,7 +71,7 @@ func (c *Client) prepare(ctx context.Context, cfg Config) error {
 		return nil
 	}
 	if c.Guest.SendHostCreateMessage {
-		if err := c.startHost(ctx); err != nil {
+		if err := c.startHost(ctx, cfg.TimeZone); err != nil {
 			return err
 		}
 	}
@@ -77,8 +81,14 @@ func (c *Client) prepare(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-func (c *Client) startHost(ctx context.Context) error {
-	host := struct{ SystemType string }{"Container"}
+func (c *Client) startHost(ctx context.Context, zone *schema.TimeZone) error {
+	host := struct {
+		SystemType          string
+		TimeZoneInformation *schema.TimeZone `json:",omitempty"`
+	}{SystemType: "Container"}
+	if c.Windows() {
+		host.TimeZoneInformation = zone
+	}
 	if err := c.conn.call(ctx, create, &createRequest{to(NullID), text[any]{host}}, &answer{}, nil); err != nil {
 		return err
 	}

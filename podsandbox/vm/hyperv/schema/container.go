@@ -1,5 +1,28 @@
 package schema
 
+// TimeZone is TIME_ZONE_INFORMATION; biases are in minutes, east of UTC negative.
+type TimeZone struct {
+	Bias         int32       `json:"Bias,omitempty"`
+	StandardName string      `json:"StandardName,omitempty"`
+	StandardDate *SystemTime `json:"StandardDate,omitempty"`
+	StandardBias int32       `json:"StandardBias,omitempty"`
+	DaylightName string      `json:"DaylightName,omitempty"`
+	DaylightDate *SystemTime `json:"DaylightDate,omitempty"`
+	DaylightBias int32       `json:"DaylightBias,omitempty"`
+}
+
+// SystemTime is SYSTEMTIME: when a zone's time changes.
+type SystemTime struct {
+	Year         int32 `json:"Year,omitempty"`
+	Month        int32 `json:"Month,omitempty"`
+	DayOfWeek    int32 `json:"DayOfWeek,omitempty"`
+	Day          int32 `json:"Day,omitempty"`
+	Hour         int32 `json:"Hour,omitempty"`
+	Minute       int32 `json:"Minute,omitempty"`
+	Second       int32 `json:"Second,omitempty"`
+	Milliseconds int32 `json:"Milliseconds,omitempty"`
+}
+
 // HostedSystem is a container within a Windows VM, as its guest service makes it.
 type HostedSystem struct {
 	SchemaVersion Version    `json:"SchemaVersion"`

@@ -88,7 +88,7 @@ func (g *Guest) create(id string, body []byte) *refusal {
 	defer g.mu.Unlock()
 	g.note("Create %s", id)
 	if id == nullID {
-		return nil
+		return g.createHost(r.ContainerConfig)
 	}
 	if c := g.containers[id]; c != nil {
 		return refuse(exists, "container %s", id)
@@ -103,6 +103,23 @@ func (g *Guest) create(id string, body []byte) *refusal {
 		g.containers[id] = c
 	}
 	return bad
+}
+
+// createHost is the first Create: of the VM itself.
+func (g *Guest) createHost(text string) *refusal {
+	var host struct {
+		SystemType          string
+		TimeZoneInformation json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(text), &host); err != nil || host.SystemType != "Container" {
+		return refuse(invalidJSON, "%q: %v", text, err)
+	}
+	if len(host.TimeZoneInformation) > 0 && g.cfg.Check != nil {
+		if err := g.cfg.Check("TimeZoneInformation", host.TimeZoneInformation); err != nil {
+			return refuse(invalidJSON, "%v", err)
+		}
+	}
+	return nil
 }
 
 // document checks what a container is made of. Callers hold mu.
