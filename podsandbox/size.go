@@ -37,9 +37,21 @@ type podLimits struct{ quota, period, memory int64 }
 func (m *Manager) bootSize(cfg *SandboxConfig) vm.Resources {
 	r := vm.Resources{MemoryBytes: m.cfg.DefaultMemory}
 	if limit := byteLimit(cfg.Resources.MemoryLimit); limit > 0 {
-		r.MemoryBytes = max(r.MemoryBytes, roundUp(limit+byteLimit(cfg.Overhead.MemoryLimit)+m.cfg.PodOverheadMemory))
+		r.MemoryBytes = max(r.MemoryBytes, roundUp(limit+byteLimit(cfg.Overhead.MemoryLimit)+m.overhead(cfg)))
 	}
 	return r
+}
+
+// windowsOverhead is what Windows itself takes of a VM's memory, in bytes, about:
+// an estimate. The host backs what is used of it.
+const windowsOverhead = 512 << 20
+
+// overhead is the memory of a pod's VM that its containers cannot have.
+func (m *Manager) overhead(cfg *SandboxConfig) uint64 {
+	if os, _ := cfg.Handler.OS(); m.windowsGuest(os) {
+		return m.cfg.PodOverheadMemory + windowsOverhead
+	}
+	return m.cfg.PodOverheadMemory
 }
 
 // size is what the pod should have now: what it began with or was changed to,
@@ -53,7 +65,7 @@ func (m *Manager) size(s *sandbox) podSize {
 		cpu += milliCPUs(r.CPUQuota, r.CPUPeriod)
 	}
 	if memory > 0 {
-		size.vm.MemoryBytes = max(size.vm.MemoryBytes, roundUp(memory+m.cfg.PodOverheadMemory))
+		size.vm.MemoryBytes = max(size.vm.MemoryBytes, roundUp(memory+m.overhead(&pod)))
 	}
 	cpu = max(cpu, milliCPUs(size.limits.quota, size.limits.period))
 	if n := processors(cpu); n > 1 { // every VM has one

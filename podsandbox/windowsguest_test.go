@@ -88,6 +88,18 @@ func TestWindowsGuest(t *testing.T) {
 	}
 }
 
+// Windows takes more of its VM than our guest does.
+func TestWindowsGuestsOverhead(t *testing.T) {
+	w := windowsWorld(t)
+	cfg := w.sandboxConfig("size")
+	cfg.Resources.MemoryLimit = 1 << 30
+	linux := w.m.bootSize(&cfg).MemoryBytes
+	cfg.Handler = guest.WCOW
+	if got := w.m.bootSize(&cfg).MemoryBytes; got != linux+windowsOverhead {
+		t.Errorf("a Windows VM has %d bytes, a Linux one %d", got, linux)
+	}
+}
+
 // What fails half-way leaves nothing, and what cannot be had is refused by what to do instead.
 func TestWindowsGuestRefusals(t *testing.T) {
 	w := windowsWorld(t)

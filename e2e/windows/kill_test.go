@@ -46,8 +46,11 @@ func TestDaemonKilledInCalls(t *testing.T) {
 	n := newNode(t)
 	n.start()
 	n.crictl("pull", image)
-	life := n.shortLife(image)
+	n.killInAll(t, n.shortLife(image))
+}
 
+// killInAll runs a pod's life once for each kind of call in it.
+func (n *node) killInAll(t *testing.T, life []func() error) {
 	var mu sync.Mutex
 	var kinds []string
 	n.s.Watch(func(function string, args []string) {
@@ -73,10 +76,30 @@ func TestDaemonKilledInCalls(t *testing.T) {
 	}
 }
 
+// The same with a Windows pod, which calls for shares and a guest that dials.
+func TestDaemonKilledInCallsOfAWindowsPod(t *testing.T) {
+	image := pushWindows(t)
+	n := newWindowsNode(t, image)
+	n.start()
+	n.pullWindows(image)
+	n.killInAll(t, n.shortWindowsLife(image))
+}
+
+func (n *node) shortWindowsLife(image string) []func() error {
+	return n.life(`{"metadata": {"name": "p", "namespace": "default", "uid": "u", "attempt": 0}, "windows": {}}`,
+		fmt.Sprintf(`{"metadata": {"name": "c"}, "image": {"image": %q}, "windows": {}, "command": ["wait"], "mounts": [{"container_path": "C:\\data", "host_path": %s}]}`,
+			image, quote(n.path("shared"))), "--runtime", "wcow")
+}
+
 // shortLife are the steps of a pod with a container, by crictl.
 func (n *node) shortLife(image string) []func() error {
-	sandbox := n.write("life.json", `{"metadata": {"name": "p", "namespace": "default", "uid": "u", "attempt": 0}, "linux": {}}`)
-	container := n.write("life-container.json", fmt.Sprintf(`{"metadata": {"name": "c"}, "image": {"image": %q}, "linux": {}, "command": ["sleep", "1000"]}`, image))
+	return n.life(`{"metadata": {"name": "p", "namespace": "default", "uid": "u", "attempt": 0}, "linux": {}}`,
+		fmt.Sprintf(`{"metadata": {"name": "c"}, "image": {"image": %q}, "linux": {}, "command": ["sleep", "1000"]}`, image))
+}
+
+// life are the steps of a pod and a container that are configured so.
+func (n *node) life(sandboxText, containerText string, options ...string) []func() error {
+	sandbox, container := n.write("life.json", sandboxText), n.write("life-container.json", containerText)
 	var pod, id string
 	step := func(out *string, args ...string) error {
 		text, err := n.tryCrictl(args...)
@@ -86,7 +109,7 @@ func (n *node) shortLife(image string) []func() error {
 		return err
 	}
 	return []func() error{
-		func() error { return step(&pod, "runp", sandbox) },
+		func() error { return step(&pod, append(append([]string{"runp"}, options...), sandbox)...) },
 		func() error { return step(&id, "create", pod, container, sandbox) },
 		func() error { return step(nil, "start", id) },
 		func() error { return step(nil, "stop", "-t", "0", id) },

@@ -27,7 +27,7 @@ func TestWindowsPod(t *testing.T) {
 	image := pushWindows(t)
 	n := newWindowsNode(t, image)
 	n.start()
-	n.crictl("pull", "--pod-config", n.write("pull.json", `{"metadata": {"name": "p", "namespace": "default", "uid": "u"}, "annotations": {"io.containerd.cri.runtime-handler": "wcow"}}`), image)
+	n.pullWindows(image)
 	sandbox := n.write("pod.json", fmt.Sprintf(`{"metadata": {"name": "w", "namespace": "default", "uid": "u", "attempt": 0}, "hostname": "web-0", "log_directory": %s,
 		"annotations": {"io.containerd.cri.runtime-handler": "wcow"}, "windows": {}}`, quote(n.path("logs"))))
 	n.write("share/config.txt", "x")
@@ -68,6 +68,13 @@ func TestWindowsPod(t *testing.T) {
 	if left := n.s.Left(); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
+}
+
+// pullWindows pulls an image for Windows pods.
+func (n *node) pullWindows(image string) {
+	n.t.Helper()
+	config := n.write("pull.json", `{"metadata": {"name": "p", "namespace": "default", "uid": "u"}, "annotations": {"io.containerd.cri.runtime-handler": "wcow"}}`)
+	n.crictl("pull", "--pod-config", config, image)
 }
 
 // logs waits for a line in the container's log.

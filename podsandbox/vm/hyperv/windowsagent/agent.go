@@ -77,7 +77,12 @@ func (a *Agent) Connect(c *bridge.Client) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.client != nil {
-		return errors.New("the guest is connected already")
+		select {
+		case <-a.client.Done(): // disconnect is about to say so
+			a.client, a.connected = nil, make(chan struct{})
+		default:
+			return errors.New("the guest is connected already")
+		}
 	}
 	for _, ctr := range a.containers {
 		if err := ctr.reopen(a, c); err != nil {
@@ -94,7 +99,9 @@ func (a *Agent) disconnect(c *bridge.Client) {
 	<-c.Done()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.client, a.connected = nil, make(chan struct{})
+	if a.client == c {
+		a.client, a.connected = nil, make(chan struct{})
+	}
 }
 
 // guest waits for the guest to be connected.
