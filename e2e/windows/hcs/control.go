@@ -109,6 +109,8 @@ func (s *Server) test(function string, args []string) (result, string) {
 			}
 		}
 		return ok, ""
+	case function == "TestRefuse" && len(args) == 2:
+		return s.onGuest(args[0], func(g *bridgetest.Guest) string { g.RefuseNext(args[1]); return "" })
 	case function == "TestAsked" && len(args) == 1:
 		return s.onGuest(args[0], func(g *bridgetest.Guest) string { return strings.Join(g.Asked(), "\n") })
 	case function == "TestDisconnect" && len(args) == 1:

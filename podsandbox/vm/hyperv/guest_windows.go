@@ -106,7 +106,9 @@ func (v *VM) meet(g *windowsGuest, l net.Listener, again bool) (*bridge.Client, 
 			}
 			client.Close()
 		}
-		klog.ErrorS(err, "A VM's guest service was not understood", "vm", v.state.ID)
+		if v.running() == nil {
+			klog.ErrorS(err, "A VM's guest service was not understood", "vm", v.state.ID)
+		}
 	}
 }
 

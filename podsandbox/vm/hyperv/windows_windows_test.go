@@ -20,6 +20,7 @@ import (
 	"github.com/paddock-run/paddock/podsandbox/vhdx"
 	"github.com/paddock-run/paddock/podsandbox/vm"
 	"github.com/paddock-run/paddock/podsandbox/vm/hyperv"
+	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/computecore"
 	"github.com/paddock-run/paddock/podsandbox/vm/hyperv/guestsockets"
 )
 
@@ -250,4 +251,44 @@ func TestWhoIsNotListenedFor(t *testing.T) {
 	if all := left(t); len(all) > 0 {
 		t.Errorf("left: %q", all)
 	}
+}
+
+// What the host or the guest refuses of shares and interfaces leaves nothing, and can be asked again.
+func TestFailuresOfAWindowsVM(t *testing.T) {
+	needStandIn(t)
+	cfg := windowsConfig(t)
+	v := createWindows(t, newHost(t, cfg), "troubled-windows")
+	folder := vm.Disk{Path: t.TempDir(), Content: vm.FileContent}
+	mac, _ := net.ParseMAC(endpointMAC)
+	nic := vm.NIC{ID: "eth0", MAC: mac, Endpoint: vm.HCNEndpoint{ID: standIn(t, "TestEndpoint", endpointMAC)}}
+	failCall(t, "HcsModifyComputeSystem:result", 0, 1, uint32(computecore.AccessDenied))
+	if _, err := v.AttachDisk(soon(t), folder); !errors.Is(err, computecore.AccessDenied) {
+		t.Errorf("share: %v", err)
+	}
+	standIn(t, "TestHeal")
+	a, err := v.AttachDisk(soon(t), folder)
+	if err != nil || a.LUN != 0 {
+		t.Errorf("share after a failure: %+v, %v", a, err)
+	}
+	for _, refused := range []string{"Modify NetworkNamespace Add", "Modify Network Add"} {
+		standIn(t, "TestRefuse", v.RuntimeID(), refused)
+		if err := v.AttachNIC(soon(t), nic); err == nil || !strings.Contains(err.Error(), "as a test wants") {
+			t.Errorf("%s was refused: %v", refused, err)
+		}
+	}
+	failCall(t, "HcsModifyComputeSystem", 0, 1, uint32(computecore.InvalidState))
+	if err := v.AttachNIC(soon(t), nic); !errors.Is(err, computecore.InvalidState) {
+		t.Errorf("an interface that the host refuses: %v", err)
+	}
+	standIn(t, "TestHeal")
+	if err := v.AttachNIC(soon(t), nic); err != nil {
+		t.Errorf("an interface after the failures: %v", err)
+	}
+	if _, err := v.AttachDisk(soon(t), vm.Disk{Path: filepath.Join(t.TempDir(), "missing"), Content: vm.FileContent}); !errors.Is(err, vm.ErrInvalid) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	if err := errors.Join(v.Terminate(soon(t)), v.Release()); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(t, "release", cfg)
 }

@@ -235,6 +235,15 @@ func TestUndo(t *testing.T) {
 	if left := w.guest.Left(); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
+	for _, step := range []string{"Modify MappedVirtualDisk Add", "Modify CombinedLayers Add", "Create " + guestID("c1")} {
+		w.guest.RefuseNext(step)
+		if _, err := w.CreateContainer(soon(t), request("c1", "wait")); err == nil || !strings.Contains(err.Error(), "as a test wants") {
+			t.Errorf("%s was refused: %v", step, err)
+		}
+		if left := w.guest.Left(); len(left) > 0 {
+			t.Errorf("%s was refused; left: %q", step, left)
+		}
+	}
 	w.run(request("c1", "wait"))
 	if _, err := w.CreateContainer(soon(t), request("c1", "wait")); status.Code(err) != codes.AlreadyExists {
 		t.Errorf("the same id again: %v", err)

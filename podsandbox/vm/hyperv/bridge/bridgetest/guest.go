@@ -36,6 +36,7 @@ type Guest struct {
 
 	mu         sync.Mutex
 	asked      []string // every request, for tests
+	refusing   string   // the request to refuse next, as in asked
 	addresses  bool     // it was told the VM's
 	disks      map[int32]string
 	combined   map[string]bool
@@ -99,6 +100,13 @@ func (g *Guest) Asked() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return append([]string(nil), g.asked...)
+}
+
+// RefuseNext has the next request of that kind, as Asked names it, refused.
+func (g *Guest) RefuseNext(request string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refusing = request
 }
 
 // Document is what a container was created of; nil if there is none.

@@ -57,9 +57,15 @@ func (g *Guest) handle(procedure uint32, body []byte) (answer, *refusal) {
 	return nil, refuse(unknown, "procedure %#x", procedure)
 }
 
-// note keeps a request for tests. Callers hold mu.
-func (g *Guest) note(format string, args ...any) {
-	g.asked = append(g.asked, fmt.Sprintf(format, args...))
+// note keeps a request for tests, and refuses it if one of them wants that. Callers hold mu.
+func (g *Guest) note(format string, args ...any) *refusal {
+	request := fmt.Sprintf(format, args...)
+	g.asked = append(g.asked, request)
+	if request != g.refusing {
+		return nil
+	}
+	g.refusing = ""
+	return refuse(wrongState, "%s, as a test wants", request)
 }
 
 func (g *Guest) negotiate(body []byte) (answer, *refusal) {
@@ -86,7 +92,9 @@ func (g *Guest) create(id string, body []byte) *refusal {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.note("Create %s", id)
+	if bad := g.note("Create %s", id); bad != nil {
+		return bad
+	}
 	if id == nullID {
 		return g.createHost(r.ContainerConfig)
 	}
@@ -185,7 +193,9 @@ func (g *Guest) container(id string) (*container, *refusal) {
 func (g *Guest) start(id string) *refusal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.note("Start %s", id)
+	if bad := g.note("Start %s", id); bad != nil {
+		return bad
+	}
 	c, bad := g.container(id)
 	switch {
 	case bad != nil:

@@ -19,7 +19,9 @@ func (g *Guest) modify(id string, body []byte) *refusal {
 	m := r.Request
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.note("Modify %s%s %s", m.ResourceType, m.ResourcePath, m.RequestType)
+	if bad := g.note("Modify %s%s %s", m.ResourceType, m.ResourcePath, m.RequestType); bad != nil {
+		return bad
+	}
 	if id != nullID {
 		return g.modifyContainer(id, m)
 	}
