@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -89,6 +90,21 @@ func TestProcesses(t *testing.T) {
 			t.Errorf("output %q", got)
 		}
 		w.wait("c1", "e3", 0)
+	})
+	t.Run("input that nobody ends", func(t *testing.T) {
+		exec("e6", &api.ExecRequest{Stdin: true, Windows: &api.WindowsProcess{Args: []string{"exit", "0"}}})
+		w.wait("c1", "e6", 0)
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			w.mu.Lock()
+			n := w.open
+			w.mu.Unlock()
+			if n == 2 { // those of the container's own process
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d streams are open", n)
+			}
+		}
 	})
 	t.Run("terminal", func(t *testing.T) {
 		exec("e4", &api.ExecRequest{Terminal: true, Windows: &api.WindowsProcess{Args: []string{"size"}}})

@@ -31,7 +31,9 @@ type process struct {
 	stderr *stream.OutputBuffer // nil with a terminal
 	stdin  *input
 
-	ended chan struct{}
+	ended   chan struct{}
+	dropped chan struct{} // closed by discard
+	drop    sync.Once
 
 	mu   sync.Mutex
 	proc *bridge.Process // nil until started
@@ -40,7 +42,7 @@ type process struct {
 }
 
 func newProcess(c command) *process {
-	p := &process{ended: make(chan struct{}), stdin: &input{}, stdout: stream.NewOutputBuffer(int(c.Window))}
+	p := &process{ended: make(chan struct{}), dropped: make(chan struct{}), stdin: &input{}, stdout: stream.NewOutputBuffer(int(c.Window))}
 	if !c.Terminal {
 		p.stderr = stream.NewOutputBuffer(int(c.Window))
 	}
@@ -63,17 +65,25 @@ func (p *process) attach(proc *bridge.Process) {
 	if w := proc.Stdin(); w != nil {
 		p.stdin.set(w)
 	}
-	copyOut(p.stdout, proc.Stdout())
+	var copies sync.WaitGroup
+	copies.Go(func() { copyOut(p.stdout, proc.Stdout()) })
 	if p.stderr != nil {
-		copyOut(p.stderr, proc.Stderr())
+		copies.Go(func() { copyOut(p.stderr, proc.Stderr()) })
 	}
+	go func() { // what the process no longer uses is not kept open for it
+		select {
+		case <-p.ended:
+			copies.Wait()
+		case <-p.dropped:
+		}
+		proc.Close()
+	}()
 }
 
+// copyOut moves output into its buffer; a broken stream is its end.
 func copyOut(to *stream.OutputBuffer, from io.Reader) {
-	go func() {
-		defer to.Close()
-		_, _ = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 32<<10)) // a broken stream is its end
-	}()
+	defer to.Close()
+	_, _ = io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 32<<10))
 }
 
 // follow waits for the process's end; onEnd, if set, runs before anyone is told. A
@@ -178,11 +188,7 @@ func (p *process) discard() {
 	if p.stderr != nil {
 		p.stderr.Discard()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.proc != nil {
-		p.proc.Close()
-	}
+	p.drop.Do(func() { close(p.dropped) })
 }
 
 // serve answers a connection to one of the process's streams, and closes it.

@@ -32,6 +32,7 @@ type world struct {
 
 	mu       sync.Mutex
 	services map[string]net.Addr
+	open     int // connections and listeners of processes' streams
 }
 
 const (
@@ -142,7 +143,66 @@ func (w *world) restart() {
 }
 
 func (w *world) port(port uint32) (net.Listener, error) {
-	return w.listen(fmt.Sprintf("%08x-facb-11e6-bd58-64006a7986d3", port))
+	l, err := w.listen(fmt.Sprintf("%08x-facb-11e6-bd58-64006a7986d3", port))
+	if err != nil {
+		return nil, err
+	}
+	w.count(1)
+	return &countedListener{Listener: l, w: w}, nil
+}
+
+func (w *world) count(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open += n
+}
+
+// countedListener and its connections count until they are closed.
+type countedListener struct {
+	net.Listener
+	w    *world
+	once sync.Once
+}
+
+func (l *countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.w.count(1)
+	return &countedConn{TCPConn: c.(*net.TCPConn), w: l.w}, nil
+}
+
+func (l *countedListener) Close() error {
+	l.once.Do(func() { l.w.count(-1) })
+	return l.Listener.Close()
+}
+
+type countedConn struct {
+	*net.TCPConn
+	w    *world
+	once sync.Once
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.w.count(-1) })
+	return c.TCPConn.Close()
+}
+
+// quiet waits until no stream is open.
+func (w *world) quiet() {
+	w.t.Helper()
+	n := 0
+	for range 500 {
+		w.mu.Lock()
+		n = w.open
+		w.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.t.Errorf("%d streams are open", n)
 }
 
 func (w *world) listen(service string) (net.Listener, error) {
@@ -241,6 +301,7 @@ func (w *world) delete(id string) {
 	if left := w.guest.Left(); len(left) > 0 {
 		w.t.Errorf("the guest still has: %q", left)
 	}
+	w.quiet()
 }
 
 func encodeSpec(t *testing.T, memory, quota int64) []byte {
