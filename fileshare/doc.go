@@ -40,8 +40,9 @@
 //	daemon ── named pipe (JSON; root's handle by DuplicateHandle) ──▶ share server
 //
 // The server confines itself: no privileges, a job of one process. It listens on its pipe
-// itself; its end is seen through its handle. It takes over no folders of a former one, there are
-// no exports and no change notices; package ntfs is the file system.
+// itself; its end is seen through its handle. It takes over no folders of a former one, and there are
+// no exports. Changes are heard of by ReadDirectoryChangesW, which does not say who made them: what the
+// guest may have done itself is left out. Package ntfs is the file system.
 //
 // A share's stream:
 //

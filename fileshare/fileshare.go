@@ -71,7 +71,7 @@ type Share struct {
 	// are the range's "container" ids, those in the guest its "host" ids. vm.ErrUnsupported on Windows hosts.
 	IDs *idmap.Range
 	// Watch tells the guest what others change in the tree, as inotify events and by
-	// dropping what its kernel has cached. Without it, and on Windows hosts, changes are seen within a second.
+	// dropping what its kernel has cached. Without it changes are seen within a second.
 	Watch bool
 }
 

@@ -35,7 +35,7 @@ func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info,
 	if err != nil {
 		return Info{}, root, err
 	}
-	reply, err := s.askProcess(ctx, proc, controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, Root: theirs, Process: proc.id})
+	reply, err := s.askProcess(ctx, proc, controlRequest{Op: opAdd, ShareID: share.ID, ReadOnly: share.ReadOnly, Watch: share.Watch, Root: theirs, Process: proc.id})
 	return reply.Info, root, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"golang.org/x/sys/windows"
+	"k8s.io/klog/v2"
 
 	"github.com/paddock-run/paddock/fileshare/ntfs"
 	"github.com/paddock-run/paddock/fileshare/session"
@@ -66,6 +67,11 @@ func (s *shareServer) enter(req controlRequest, root windows.Handle) (*share, er
 	sh := &share{
 		id: req.ShareID, readOnly: req.ReadOnly, root: id, fs: fs,
 		session: session.NewServer(wire.NewHandler(fs, session.MaxWrite)), guest: s.guest, ended: make(chan struct{}),
+	}
+	if req.Watch {
+		if err := fs.Watch(sh.session.Notify); err != nil {
+			klog.ErrorS(err, "Changes of the host cannot be watched: they are seen within a second, without inotify events", "share", sh.id)
+		}
 	}
 	s.shares[sh.id] = sh
 	return sh, nil

@@ -3,6 +3,7 @@ package windows
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,11 +20,12 @@ func TestShares(t *testing.T) {
 	n.write("data/from-node", "of the node\n")
 	n.write("secret/..2024_1/token", "first\n")
 	n.write("hosts", "10.1.2.3 kubelet-wrote-this\n")
+	n.buildGuest("program/watchdir", "./cmd/watchdir")
 	sandbox := n.write("pod.json", fmt.Sprintf(`{"metadata": {"name": "p", "namespace": "default", "uid": "u", "attempt": 0}, "log_directory": %s, "linux": {}}`, quote(n.path("logs"))))
 	container := n.write("container.json", fmt.Sprintf(`{"metadata": {"name": "c"}, "image": {"image": %q}, "log_path": "c.log", "linux": {},
 		"mounts": [{"host_path": %s, "container_path": "/data"}, {"host_path": %s, "container_path": "/secret", "readonly": true},
-			{"host_path": %s, "container_path": "/etc/hosts"}],
-		"command": ["sh", "-c", "echo begun >> /data/log; exec sleep 100000"]}`, image, quote(n.path("data")), quote(n.path("secret")), quote(n.path("hosts"))))
+			{"host_path": %s, "container_path": "/etc/hosts"}, {"host_path": %s, "container_path": "/program", "readonly": true}],
+		"command": ["sh", "-c", "echo begun >> /data/log; exec sleep 100000"]}`, image, quote(n.path("data")), quote(n.path("secret")), quote(n.path("hosts")), quote(n.path("program"))))
 	pod := n.crictl("runp", sandbox)
 	id := n.crictl("create", pod, container, sandbox)
 	n.crictl("start", id)
@@ -32,6 +34,7 @@ func TestShares(t *testing.T) {
 		return n.crictl("exec", "-s", id, "sh", "-c", script)
 	}
 	n.sharesWork(guest)
+	n.changesAreTold(guest)
 
 	n.stop() // the server goes on without the daemon
 	n.start()
@@ -90,11 +93,48 @@ func (n *node) becomes(guest func(string) string, script, want string) {
 	n.t.Helper()
 	out := ""
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if out = guest(script); out == want {
+		if out = guest(script + "; true"); out == want {
 			return
 		}
 	}
 	n.t.Errorf("%s: %q, want %q", script, out, want)
+}
+
+// changesAreTold: inotify in the container hears of what the node does, and once of what the container does.
+func (n *node) changesAreTold(guest func(string) string) {
+	n.t.Helper()
+	n.write("data/watched/old", "")
+	guest("ls /data/watched; (/program/watchdir /data/watched </dev/null >/tmp/events 2>&1 &); while ! cat /tmp/events | grep ready; do sleep 0.1; done")
+	n.write("data/watched/a", "of the node\n")
+	n.becomes(guest, "grep 'close a' /tmp/events | uniq", "close a")
+	dir := filepath.Join(n.dir, "data", "watched")
+	if err := os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "b")); err != nil {
+		n.t.Fatal(err)
+	}
+	n.becomes(guest, "grep -e from -e to /tmp/events", "from a\nto b")
+	if err := os.Remove(filepath.Join(dir, "b")); err != nil {
+		n.t.Fatal(err)
+	}
+	n.becomes(guest, "grep delete /tmp/events", "delete b")
+	guest("echo mine > /data/watched/mine; rm /data/watched/mine; sleep 1")
+	if out := guest("grep mine /tmp/events; true"); out != "create mine\nmodify mine\nclose mine\ndelete mine" {
+		n.t.Errorf("of its own changes the container hears %q", out)
+	}
+	if out := guest("grep ' a' /tmp/events | uniq"); out != "create a\nmodify a\nclose a\nfrom a" {
+		n.t.Errorf("of a the container hears %q", out)
+	}
+	guest("rm -r /data/watched")
+}
+
+// buildGuest compiles a program of the e2e module for the guest.
+func (n *node) buildGuest(file, pkg string) {
+	n.t.Helper()
+	cmd := exec.Command("go", "build", "-o", filepath.Join(n.dir, file), pkg)
+	cmd.Dir = filepath.Join(wine.Repo, "e2e")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		n.t.Fatalf("build %s: %v: %s", pkg, err, text)
+	}
 }
 
 // serverDies kills the pod's share server, which the daemon starts again.

@@ -60,6 +60,7 @@ func (fs *FS) SetAttr(id uint64, set *wire.SetAttr) (a wire.Attr, err error) {
 		access |= windows.FILE_WRITE_DATA
 	}
 	err = fs.with(id, access, func(n *node, h windows.Handle) error {
+		defer fs.mine(place{dir: n})()
 		st, err := fs.stat(h)
 		if err == nil {
 			err = fs.setMetadata(h, &st, set)

@@ -38,6 +38,13 @@
 // directory above it, and opening it without sharing. Deleted by POSIX semantics a
 // name goes at once, and who has the file open keeps it.
 //
+// # Changes of others
+//
+// One ReadDirectoryChangesW of the root hears of the whole tree, by paths. Told is what is in a
+// directory that the client knows. Windows does not say who did it; so the client's own
+// operations leave a mark, for two seconds, on the names or the file that they change, and
+// what is marked, or open to the client for writing, is not told.
+//
 // # What differs from Linux
 //
 // Files of Windows' programs have no owner and mode: they are root's, 0755, or 0555 if

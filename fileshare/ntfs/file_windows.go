@@ -77,6 +77,7 @@ func (fs *FS) openFile(n *node, write, truncate bool) (uint64, error) {
 			return 0, err
 		}
 		if err = servable(&st); err == nil && truncate {
+			defer fs.mine(place{dir: n})()
 			err = setSize(n, h, 0)
 		}
 		if err != nil {
@@ -194,6 +195,7 @@ func (fs *FS) Write(id, fh uint64, w wire.Write) (int, error) {
 	case int64(w.Offset) < 0:
 		return 0, EFBIG
 	}
+	defer fs.mine(place{dir: h.node})()
 	done := 0
 	for done < len(w.Data) {
 		at := w.Offset + uint64(done)

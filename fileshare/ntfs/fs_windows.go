@@ -40,6 +40,7 @@ type FS struct {
 	flocks     LockTable
 	stopped    chan struct{}
 	stop       sync.Once
+	watch      *watch // nil: the client is not told of changes
 
 	// tree is held to find a file by its names, and for writing to rename one. Taken before mu.
 	tree sync.RWMutex
@@ -47,6 +48,7 @@ type FS struct {
 	// what follows is guarded by mu
 	nodes      map[uint64]*node // by number
 	byFile     map[uint64]*node // by file id
+	byPlace    map[place]*node
 	handles    map[uint64]*handle
 	lastNode   uint64
 	lastHandle uint64
@@ -58,7 +60,7 @@ var _ wire.FileSystem = (*FS)(nil)
 func New(cfg Config) (*FS, error) {
 	fs := &FS{
 		root: cfg.Root, readOnly: cfg.ReadOnly, defaults: cfg.Defaults, budget: cfg.Budget, stopped: make(chan struct{}),
-		nodes: map[uint64]*node{}, byFile: map[uint64]*node{}, handles: map[uint64]*handle{},
+		nodes: map[uint64]*node{}, byFile: map[uint64]*node{}, byPlace: map[place]*node{}, handles: map[uint64]*handle{},
 	}
 	fs.lastNode = firstNumber()
 	fs.lastHandle = fs.lastNode
@@ -94,12 +96,22 @@ func (fs *FS) RootID() uint64 {
 	return fs.nodes[wire.RootID].file
 }
 
-// Stop ends waits for locks.
-func (fs *FS) Stop() { fs.stop.Do(func() { close(fs.stopped) }) }
+// Stop ends waits for locks, and has the client told no more.
+func (fs *FS) Stop() {
+	fs.stop.Do(func() {
+		close(fs.stopped)
+		if fs.watch != nil {
+			windows.SetEvent(fs.watch.quit)
+		}
+	})
+}
 
 // Close closes all handles. No request may be at work, nor come.
 func (fs *FS) Close() {
 	fs.Stop()
+	if fs.watch != nil {
+		<-fs.watch.done
+	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, h := range fs.handles {

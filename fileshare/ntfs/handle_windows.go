@@ -78,6 +78,9 @@ func (fs *FS) release(id uint64, flockOwner *uint64) {
 	n.opens = slices.DeleteFunc(n.opens, func(o *handle) bool { return o == h })
 	closed := h.dir == nil && len(n.opens) == 0
 	fs.mu.Unlock()
+	if h.access&windows.FILE_WRITE_DATA != 0 {
+		defer fs.mine(place{dir: n})() // NTFS tells of a file's writes when it is closed
+	}
 	if flockOwner != nil {
 		fs.flocks.Drop(n.file, *flockOwner)
 	}

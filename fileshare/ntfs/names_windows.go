@@ -83,6 +83,7 @@ func (fs *FS) make(parent uint64, name string, by wire.Caller, m making, fn func
 		return err
 	}
 	defer windows.CloseHandle(d)
+	defer fs.mine(place{dir, name})()
 	how := opening{access: m.access, disposition: windows.FILE_CREATE, options: m.options}
 	if fs.hasEAs {
 		how.eas = owned(&st, by, m).Encode()
@@ -199,6 +200,7 @@ func (fs *FS) Link(id, parent uint64, name string) (wire.Entry, error) {
 		return wire.Entry{}, err
 	}
 	defer windows.CloseHandle(d)
+	defer fs.mine(place{dir, name})()
 	h, _, err := fs.open(n, opening{access: windows.FILE_WRITE_ATTRIBUTES})
 	if err != nil {
 		return wire.Entry{}, err

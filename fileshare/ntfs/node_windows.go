@@ -59,26 +59,35 @@ func (fs *FS) adopt(st *Stat, at place) (*node, error) {
 	}
 	n.refs++
 	if n.id != wire.RootID {
-		n.setPlace(at)
+		fs.setPlace(n, at)
 	}
 	return n, nil
 }
 
-// setPlace notes where a node was seen. FS.mu is held.
-func (n *node) setPlace(at place) {
-	if n.kind == typeDir {
-		n.places = []place{at}
-		return
-	}
-	n.dropPlace(at)
-	if len(n.places) == maxPlaces {
-		n.places = n.places[1:]
+// setPlace notes where a node was seen. mu is held.
+func (fs *FS) setPlace(n *node, at place) {
+	fs.dropPlace(n, at)
+	if most := placesOf(n); len(n.places) == most {
+		fs.dropPlace(n, n.places[0])
 	}
 	n.places = append(n.places, at)
+	fs.byPlace[at] = n
 }
 
-func (n *node) dropPlace(at place) {
+// placesOf is how many names of a node are kept: a directory has one.
+func placesOf(n *node) int {
+	if n.kind == typeDir {
+		return 1
+	}
+	return maxPlaces
+}
+
+// dropPlace forgets one. mu is held.
+func (fs *FS) dropPlace(n *node, at place) {
 	n.places = slices.DeleteFunc(n.places, func(p place) bool { return p == at })
+	if fs.byPlace[at] == n {
+		delete(fs.byPlace, at)
+	}
 }
 
 // Forget implements wire.FileSystem.
@@ -95,6 +104,11 @@ func (fs *FS) Forget(id, count uint64) {
 	n.refs -= min(count, n.refs)
 	if n.refs > 0 {
 		return
+	}
+	for _, at := range n.places { // which stay: what is known below is found by them
+		if fs.byPlace[at] == n {
+			delete(fs.byPlace, at)
+		}
 	}
 	delete(fs.nodes, id)
 	if fs.byFile[n.file] == n {

@@ -70,6 +70,7 @@ func errOf(err error) error { return statusOf(err).Err() }
 type opening struct {
 	access, disposition, options uint32
 	eas                          []byte
+	overlapped                   bool
 }
 
 // openAt opens one name below a directory's handle; no name opens the handle's own file anew.
@@ -91,6 +92,9 @@ func open(dir windows.Handle, name []uint16, how opening) (windows.Handle, Statu
 	}
 	oa := windows.OBJECT_ATTRIBUTES{RootDirectory: dir, ObjectName: &text, Attributes: windows.OBJ_DONT_REPARSE}
 	oa.Length = uint32(unsafe.Sizeof(oa))
+	if !how.overlapped {
+		how.options |= windows.FILE_SYNCHRONOUS_IO_NONALERT
+	}
 	var h windows.Handle
 	var iosb windows.IO_STATUS_BLOCK
 	var eas uintptr
@@ -98,7 +102,7 @@ func open(dir windows.Handle, name []uint16, how opening) (windows.Handle, Statu
 		eas = uintptr(unsafe.Pointer(&how.eas[0]))
 	}
 	err := windows.NtCreateFile(&h, how.access|windows.SYNCHRONIZE|windows.FILE_READ_ATTRIBUTES|windows.FILE_READ_EA, &oa, &iosb, nil, windows.FILE_ATTRIBUTE_NORMAL,
-		shareAll, how.disposition, how.options|windows.FILE_OPEN_REPARSE_POINT|windows.FILE_SYNCHRONOUS_IO_NONALERT, eas, uint32(len(how.eas)))
+		shareAll, how.disposition, how.options|windows.FILE_OPEN_REPARSE_POINT, eas, uint32(len(how.eas)))
 	runtime.KeepAlive(how.eas) // the call has its address as a number
 	s := statusOf(err)
 	if len(how.eas) > 0 && s == statusEAsNotSupported {

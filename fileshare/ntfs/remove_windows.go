@@ -56,6 +56,7 @@ func (fs *FS) remove(parent uint64, name string, dir bool) error {
 		return err
 	}
 	defer windows.CloseHandle(d)
+	defer fs.mine(place{in, name})()
 	return fs.removeAt(d, coded, place{in, name}, dir)
 }
 
@@ -88,7 +89,7 @@ func (fs *FS) gone(file uint64, at place) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if n := fs.byFile[file]; n != nil {
-		n.dropPlace(at)
+		fs.dropPlace(n, at)
 	}
 }
 
@@ -126,6 +127,7 @@ func (fs *FS) Rename(parent uint64, name string, newParent uint64, newName strin
 	}
 	defer windows.CloseHandle(h)
 	r := renaming{h: h, dir: nd, name: to, from: place{oldDir, name}, to: place{newDir, newName}, noReplace: flags&renameNoReplace != 0}
+	defer fs.mine(r.from, r.to)()
 	return fs.rename(&r)
 }
 
@@ -163,8 +165,8 @@ func (fs *FS) rename(r *renaming) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if n := fs.byFile[st.FileID]; n != nil {
-		n.dropPlace(r.from)
-		n.setPlace(r.to)
+		fs.dropPlace(n, r.from)
+		fs.setPlace(n, r.to)
 	}
 	return nil
 }

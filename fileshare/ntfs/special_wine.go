@@ -33,7 +33,7 @@ func specialOf(id uint64) special {
 	return standIn.files[id]
 }
 
-func change(h windows.Handle, fn func(*special) error) error {
+func changeSpecial(h windows.Handle, fn func(*special) error) error {
 	id := idOf(h)
 	standIn.mu.Lock()
 	defer standIn.mu.Unlock()
@@ -48,7 +48,7 @@ func volumeHasEAs(windows.Handle) bool { return true }
 // opened: a new file has what it was made with, and nothing of one that had its id before.
 func opened(h windows.Handle, how opening) {
 	if how.disposition == windows.FILE_CREATE {
-		_ = change(h, func(s *special) error { *s = special{eas: how.eas}; return nil })
+		_ = changeSpecial(h, func(s *special) error { *s = special{eas: how.eas}; return nil })
 	}
 }
 
@@ -89,7 +89,7 @@ func setEAs(h windows.Handle, list []byte) error {
 	if err != nil {
 		return err
 	}
-	return change(h, func(s *special) error {
+	return changeSpecial(h, func(s *special) error {
 		all, err := decodeEAs(s.eas)
 		for _, a := range set {
 			all = slices.DeleteFunc(all, func(b ea) bool { return sameEA(a.name, b.name) })
@@ -110,5 +110,5 @@ func getReparse(h windows.Handle) ([]byte, error) {
 }
 
 func putReparse(h windows.Handle, b []byte) error {
-	return change(h, func(s *special) error { s.reparse = slices.Clone(b); return nil })
+	return changeSpecial(h, func(s *special) error { s.reparse = slices.Clone(b); return nil })
 }

@@ -63,7 +63,8 @@ func (fs *FS) setXattr(id uint64, name string, value []byte, flags uint32) error
 	if err != nil {
 		return err
 	}
-	return fs.with(id, writeMetadata, func(_ *node, h windows.Handle) error {
+	return fs.with(id, writeMetadata, func(n *node, h windows.Handle) error {
+		defer fs.mine(place{dir: n})()
 		if flags&(xattrCreate|xattrReplace) != 0 {
 			all, err := queryEAs(h)
 			if err != nil {
