@@ -1,13 +1,9 @@
 package ntfs
 
 import (
-	"encoding/binary"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf16"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 	"k8s.io/klog/v2"
@@ -106,45 +102,9 @@ func (fs *FS) follow(w *watch) {
 			fs.tellAll(w, changes)
 		}
 		if err != nil {
-			klog.ErrorS(err, "Changes of a share are not watched any more: they are seen within a second, without inotify events")
+			// As when the root itself is deleted.
+			klog.InfoS("Changes of a share are not watched any more: they are seen within a second, without inotify events", "err", err)
 			return
 		}
 	}
-}
-
-// change is one of Windows' (FILE_NOTIFY_INFORMATION): path is below the root.
-type change struct {
-	action uint32
-	path   []string
-}
-
-// parseChanges reads a list; what is no path of names that Linux can have is left out.
-func parseChanges(b []byte) (all []change) {
-	const fixed = 12
-	for len(b) >= fixed {
-		next, action, size := int(binary.LittleEndian.Uint32(b)), binary.LittleEndian.Uint32(b[4:]), int(binary.LittleEndian.Uint32(b[8:]))
-		if size > len(b)-fixed || size%2 != 0 {
-			return all
-		}
-		units := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b[fixed:]))), size/2)
-		if path, ok := decodePath(units); ok {
-			all = append(all, change{action, path})
-		}
-		if next < fixed || next > len(b) {
-			return all
-		}
-		b = b[next:]
-	}
-	return all
-}
-
-func decodePath(units []uint16) (path []string, ok bool) {
-	for component := range strings.SplitSeq(string(utf16.Decode(units)), `\`) {
-		name, ok := DecodeName(utf16.Encode([]rune(component)))
-		if !ok {
-			return nil, false
-		}
-		path = append(path, name)
-	}
-	return path, true
 }

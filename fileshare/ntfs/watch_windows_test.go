@@ -100,16 +100,3 @@ func TestWatchOwnChanges(t *testing.T) {
 		t.Errorf("told of its own: %+v", c)
 	}
 }
-
-func FuzzParseChanges(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 0, 1, 0, 0, 0, 6, 0, 0, 0, 'a', 0, '\\', 0, 'b', 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, c := range parseChanges(b) {
-			for _, name := range c.path {
-				if _, err := EncodeName(name); err != nil {
-					t.Errorf("%q in %q", name, c.path)
-				}
-			}
-		}
-	})
-}
