@@ -28,7 +28,11 @@ func (fs *FS) mine(places ...place) (done func()) {
 			}
 		}
 		for _, p := range places {
-			w.own[mark{p.dir.file, p.name}] = now.Add(ownFor)
+			until := now.Add(ownFor)
+			if p.name == "" {
+				until = now.Add(ownWriteFor)
+			}
+			w.own[mark{p.dir.file, p.name}] = until
 		}
 	}
 	note()

@@ -42,7 +42,7 @@
 //
 // One ReadDirectoryChangesW of the root hears of the whole tree, by paths. Told is what is in a
 // directory that the client knows. Windows does not say who did it; so the client's own
-// operations leave a mark, for two seconds, on the names or the file that they change, and
+// operations leave a mark, for some seconds, on the names or the file that they change, and
 // what is marked, or open to the client for writing, is not told.
 //
 // # What differs from Linux

@@ -69,3 +69,27 @@ func TestLockWaits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A guest's locks are bounded, and gone when the file is closed.
+func TestLocksAreBounded(t *testing.T) {
+	var table LockTable
+	for i := range uint64(maxFileLocks) {
+		if err := table.Set(1, Lock{Owner: 1, Start: 2 * i, End: 2 * i}); err != nil {
+			t.Fatalf("lock %d: %v", i, err)
+		}
+	}
+	one := Lock{Owner: 1, Start: 1 << 40, End: 1 << 40}
+	if err := table.Set(1, one); !errors.Is(err, ENOLCK) {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := table.Wait(t.Context(), 1, one); !errors.Is(err, ENOLCK) {
+		t.Errorf("waited for one too many: %v", err)
+	}
+	if err := table.Set(2, one); err != nil {
+		t.Errorf("of another file: %v", err)
+	}
+	table.Clear(1)
+	if err := table.Set(1, one); err != nil || table.count != 2 {
+		t.Errorf("after the file was closed: %v, %d locks", err, table.count)
+	}
+}

@@ -34,8 +34,12 @@ type mark struct {
 	name string
 }
 
-// ownFor is how long what the client did may be told by Windows, which does not say who did it.
-const ownFor = 2 * time.Second
+// How long what the client did may be told by Windows, which does not say who did it: of names, and of
+// data and attributes. Of a file's size Windows may tell when its cache is written.
+const (
+	ownFor      = 2 * time.Second
+	ownWriteFor = 10 * time.Second
+)
 
 const watched = windows.FILE_NOTIFY_CHANGE_FILE_NAME | windows.FILE_NOTIFY_CHANGE_DIR_NAME | windows.FILE_NOTIFY_CHANGE_ATTRIBUTES |
 	windows.FILE_NOTIFY_CHANGE_SIZE | windows.FILE_NOTIFY_CHANGE_LAST_WRITE
