@@ -69,14 +69,15 @@ go -C e2e test -c -o ../build/bin/cluster.test ./cluster
 cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 40m
 endef
 
-# Kubernetes is built meanwhile, out of the tests' way: they wait more than they compute.
-.PHONY: test-all
-test-all: deps ## Run what test and cluster run
-	@trap 'kill $$(jobs -p) 2>/dev/null || true' EXIT; nice -n 15 $(MAKE) k8s & $(MAKE) test; wait $$!
-	$(run-cluster)
-
+# What takes long to build or to fetch the first time is made meanwhile, out of the
+# tests' way: they wait more than they compute.
 .PHONY: test
-test: deps build guest lint critest ## Run all tests but those of targets of their own (cluster, volumes, posix, bridge, test-windows): units with the race detector, end to end, CRI validation two specs at once
+test: deps build guest lint critest ## Run the tests: units with the race detector, end to end, CRI validation two specs at once, a Kubernetes cluster
+	@trap 'kill $$(jobs -p) 2>/dev/null || true' EXIT; nice -n 15 $(MAKE) k8s & $(MAKE) test-node; wait $$!
+	$(MAKE) test-cluster
+
+.PHONY: test-node
+test-node:
 	go test -race -timeout 20m ./...
 	go -C e2e vet ./...
 	go -C e2e test -timeout 30m -count=1 $(E2E)
@@ -84,6 +85,10 @@ test: deps build guest lint critest ## Run all tests but those of targets of the
 	build/bin/conformance -parallel=2
 	go -C e2e build -o ../build/bin/sample ./cmd/sample
 	build/bin/sample -once
+
+.PHONY: test-cluster
+test-cluster:
+	$(run-cluster)
 
 .PHONY: wine
 wine: deps ## Make the Wine that tests of Windows builds run under: .cache/wine (190 MB to fetch)
