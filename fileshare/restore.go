@@ -36,7 +36,18 @@ const (
 // shareRecord is a share as it was added.
 type shareRecord struct {
 	Share Share
-	Root  fileID
+	Root  rootID
+}
+
+// rootID tells a share's root from what takes its place: file systems give a new
+// folder the number of one that was removed.
+type rootID struct {
+	fileID
+	Born int64 // when it was made, in nanoseconds since 1970; 0 where that is not known
+}
+
+func (r rootID) is(o rootID) bool {
+	return r.fileID == o.fileID && (r.Born == o.Born || r.Born == 0 || o.Born == 0)
 }
 
 func sharePath(dir, id string) string { return filepath.Join(dir, sharesDir, id+".json") }

@@ -12,7 +12,7 @@ import (
 )
 
 // add opens a share's root, which must be want if that is set, and gives it to the process.
-func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info, root fileID, err error) {
+func (s *server) add(ctx context.Context, share Share, want *rootID) (info Info, root rootID, err error) {
 	if share.IDs != nil {
 		return Info{}, root, fmt.Errorf("a share with an id mapping, on a Windows host: %w", vm.ErrUnsupported)
 	}
@@ -21,10 +21,10 @@ func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info,
 		return Info{}, root, err
 	}
 	defer windows.CloseHandle(h)
-	if root, err = fileIDOf(h); err != nil {
+	if root, err = rootIDOf(h); err != nil {
 		return Info{}, root, fmt.Errorf("stat the host path: %w", err)
 	}
-	if want != nil && root != *want {
+	if want != nil && !root.is(*want) {
 		return Info{}, root, errors.New("the host path leads elsewhere now")
 	}
 	proc, err := s.running(ctx)
@@ -39,12 +39,18 @@ func (s *server) add(ctx context.Context, share Share, want *fileID) (info Info,
 	return reply.Info, root, err
 }
 
-func fileIDOf(h windows.Handle) (fileID, error) {
+func rootIDOf(h windows.Handle) (rootID, error) {
 	var info windows.ByHandleFileInformation
 	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
-		return fileID{}, err
+		return rootID{}, err
 	}
-	return fileID{Dev: uint64(info.VolumeSerialNumber), Ino: uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)}, nil
+	file := fileID{Dev: uint64(info.VolumeSerialNumber), Ino: uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)}
+	return rootID{fileID: file, Born: info.CreationTime.Nanoseconds()}, nil
+}
+
+func fileIDOf(h windows.Handle) (fileID, error) {
+	root, err := rootIDOf(h)
+	return root.fileID, err
 }
 
 // Export implements Server. Windows has no file system that a program of ours could serve to the node.

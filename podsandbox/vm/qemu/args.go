@@ -169,11 +169,15 @@ func channelArgs(s shape, p paths) []string {
 func kernelArgs(s shape) string {
 	// swiotlb: QEMU's devices reach all memory; the bounce buffer that a guest whose
 	// memory may grow beyond 4 GiB makes else would take 64 MiB of each.
-	k := []string{"quiet", "console=ttyS0", "panic=-1", "cryptomgr.notests", "noreplace-smp", "8250.nr_uarts=1", "swiotlb=noforce"}
+	// lsm: those of Debian's eleven security modules that a container can make use of. The
+	// others have no policy in the guest, and are asked at every turn.
+	k := []string{"quiet", "console=ttyS0", "panic=-1", "cryptomgr.notests", "noreplace-smp", "8250.nr_uarts=1", "swiotlb=noforce", "lsm=landlock,yama"}
 	if s.accel == "tcg" {
 		// KPTI and its like cost most of a system call under TCG, and guard
 		// against nothing there: guest code does not run on the processor.
 		k = append(k, "mitigations=off", guest.EmulatedArg)
+		// Nor do the guest's kernel's checks of itself keep anything from the host.
+		k = append(k, "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off")
 		if s.tscKHz > 0 {
 			k = append(k, fmt.Sprintf("tsc_early_khz=%d", s.tscKHz))
 		}
