@@ -90,6 +90,17 @@ func (r *rig) ctx(t testing.TB) context.Context {
 	return ctx
 }
 
+// heldConn is not read from until its channel is closed: nobody may dial before the guest listens.
+type heldConn struct {
+	*net.UnixConn
+	until chan struct{}
+}
+
+func (c heldConn) Read(b []byte) (int, error) {
+	<-c.until
+	return c.UnixConn.Read(b)
+}
+
 // serveGuest is the guest's end of the channel: it hands share streams to the pump.
 func (r *rig) serveGuest(l net.Listener) {
 	for {
@@ -97,8 +108,9 @@ func (r *rig) serveGuest(l net.Listener) {
 		if err != nil {
 			return
 		}
-		mux := channel.NewGuestMux(wire.(*net.UnixConn))
-		ports, err := mux.Listen(api.StreamPort)
+		held := heldConn{wire.(*net.UnixConn), make(chan struct{})}
+		ports, err := channel.NewGuestMux(held).Listen(api.StreamPort)
+		close(held.until)
 		if err != nil {
 			continue
 		}

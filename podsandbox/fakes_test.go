@@ -121,6 +121,12 @@ func (f *fakeShares) Start(_ context.Context, id string, _ channel.Address) (fil
 	return f.servers[id], nil
 }
 
+func (f *fakeShares) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.servers)
+}
+
 func (f *fakeShares) Open(_ context.Context, id string) (fileshare.Server, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -35,7 +35,7 @@ func (w *world) windowsPod() string {
 func TestWindowsGuest(t *testing.T) {
 	w := windowsWorld(t)
 	pod := w.windowsPod()
-	if n := len(w.shares.servers); n > 1 { // that of the pool's base
+	if n := w.shares.count(); n > 1 { // that of the pool's base
 		t.Errorf("%d share servers", n)
 	}
 	data := t.TempDir()

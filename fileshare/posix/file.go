@@ -20,7 +20,6 @@ func (fs *FS) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.S
 	if err != nil {
 		return status(err)
 	}
-	fs.walks.arrived(in.Pid)
 	out.Fh = fh
 	if in.Mode&fuse.OPEN_KILL_SUIDGID != 0 && !fs.readOnly {
 		if h, err := fs.handle(fh, in.NodeId); err == nil {

@@ -55,8 +55,11 @@ func (w *walks) follow(thread uint32, link place, text []byte) {
 	*w.of(thread) = walk{thread: thread, read: time.Now(), link: link, text: maphash.Bytes(textSeed, text)}
 }
 
-// arrived notes that a thread's path led to something.
-func (w *walks) arrived(thread uint32) {
+// PathEnded implements session.FileSystem.
+func (fs *FS) PathEnded(thread uint32) { fs.walks.end(thread) }
+
+// end notes that a thread is on no way any more.
+func (w *walks) end(thread uint32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if last := w.of(thread); last.thread == thread {

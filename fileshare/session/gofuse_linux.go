@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"io"
 	"log"
 	"runtime/debug"
@@ -16,6 +17,9 @@ type FileSystem interface {
 	// Relookup counts a reference of the client to an inode that it has, and tells
 	// what a lookup of one of its names would.
 	Relookup(node uint64, out *fuse.EntryOut) fuse.Status
+	// PathEnded tells that a thread of the client has asked for what no path's
+	// resolution asks for: whatever path it followed before has been resolved.
+	PathEnded(thread uint32)
 }
 
 // New makes a server of fs.
@@ -49,6 +53,9 @@ func NewHandler(fs FileSystem) Handler {
 }
 
 func (g *goFuse) Handle(in, out []byte) (n int, ok bool) {
+	if !ofAPath(header(in).opcode) {
+		g.fs.PathEnded(binary.NativeEndian.Uint32(in[threadAt:]))
+	}
 	n, code := g.proto.HandleRequest([][]byte{in}, [][]byte{out})
 	return n, code.Ok()
 }

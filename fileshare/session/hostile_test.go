@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	opLookup    = 1
 	opSetattr   = 4
 	opSymlink   = 6
 	opMknod     = 8
 	opMkdir     = 9
+	opStatfs    = 17
 	opUnlink    = 10
 	opRmdir     = 11
 	opRename    = 12

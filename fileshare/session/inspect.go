@@ -13,23 +13,38 @@ const (
 
 // Opcodes that are treated apart.
 const (
+	opLookup      = 1
 	opForget      = 2
+	opGetattr     = 3
+	opReadlink    = 5
 	opRead        = 15
 	opGetxattr    = 22
 	opListxattr   = 23
 	opInit        = 26
 	opReaddir     = 28
 	opSetlkw      = 33
+	opAccess      = 34
 	opInterrupt   = 36
 	opIoctl       = 39
 	opNotifyReply = 41
 	opBatchForget = 42
 	opReaddirplus = 44
-	opReadlink    = 5
+	opStatx       = 52
 )
+
+// ofAPath tells whether the kernel may ask that in the midst of a path's resolution:
+// names, links, what permissions are checked by, and what it does for itself.
+func ofAPath(opcode uint32) bool {
+	switch opcode {
+	case opLookup, opReadlink, opGetattr, opAccess, opGetxattr, opStatx, opForget, opBatchForget, opInterrupt, opNotifyReply:
+		return true
+	}
+	return false
+}
 
 const (
 	headerSize = 40
+	threadAt   = 32   // of struct fuse_in_header's pid
 	replyFixed = 1024 // every answer's fixed part fits
 )
 

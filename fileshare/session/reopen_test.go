@@ -11,8 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const opGetattr = 3
-
 func (c *client) getattr(node uint64) unix.Errno {
 	c.t.Helper()
 	errno, _ := c.do(opGetattr, node, make([]byte, 16)...)

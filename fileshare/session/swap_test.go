@@ -28,6 +28,7 @@ func TestLinkSwappedOnTheWay(t *testing.T) {
 		{"a path that has ended", func(t *testing.T, c *client, _ string) {
 			c.must(opOpen, c.mustLookup(1, "f"), words(uint32(unix.O_RDONLY), uint32(0))...)
 		}, true, []unix.Errno{missing}},
+		{"another call since", func(_ *testing.T, c *client, _ string) { c.must(opStatfs, 1) }, true, []unix.Errno{missing}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
