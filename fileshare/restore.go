@@ -39,11 +39,11 @@ type shareRecord struct {
 	Root  rootID
 }
 
-// rootID tells a share's root from what takes its place: file systems give a new
-// folder the number of one that was removed.
+// rootID tells a share's root from what takes its place: Linux' file systems give a
+// new folder the number of one that was removed.
 type rootID struct {
 	fileID
-	Born int64 // when it was made, in nanoseconds since 1970; 0 where that is not known
+	Born int64 // when it was made, in nanoseconds since 1970; 0 where that is not known or needed
 }
 
 func (r rootID) is(o rootID) bool {

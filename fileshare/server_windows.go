@@ -39,18 +39,19 @@ func (s *server) add(ctx context.Context, share Share, want *rootID) (info Info,
 	return reply.Info, root, err
 }
 
+// rootIDOf needs no time of birth: NTFS numbers a file by its place and by how often
+// that was used (MS-FSCC 2.1.9), and times of creation may be set.
 func rootIDOf(h windows.Handle) (rootID, error) {
-	var info windows.ByHandleFileInformation
-	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
-		return rootID{}, err
-	}
-	file := fileID{Dev: uint64(info.VolumeSerialNumber), Ino: uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)}
-	return rootID{fileID: file, Born: info.CreationTime.Nanoseconds()}, nil
+	file, err := fileIDOf(h)
+	return rootID{fileID: file}, err
 }
 
 func fileIDOf(h windows.Handle) (fileID, error) {
-	root, err := rootIDOf(h)
-	return root.fileID, err
+	var info windows.ByHandleFileInformation
+	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
+		return fileID{}, err
+	}
+	return fileID{Dev: uint64(info.VolumeSerialNumber), Ino: uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)}, nil
 }
 
 // Export implements Server. Windows has no file system that a program of ours could serve to the node.
