@@ -66,7 +66,7 @@ E2E = $(shell go -C e2e list ./... | grep -v /e2e/cluster$$)
 
 define run-cluster
 go -C e2e test -c -o ../build/bin/cluster.test ./cluster
-cd e2e/cluster && ../../build/bin/cluster.test -test.timeout 40m
+cd e2e/cluster && ../../hack/again.sh ../../build/bin/cluster.test -test.timeout 40m
 endef
 
 # What takes long to build or to fetch the first time is made meanwhile, out of the
@@ -99,7 +99,7 @@ wine: deps ## Make the Wine that tests of Windows builds run under: .cache/wine 
 test-windows: deps guest wine ## Test the Windows build under Wine: units, and the daemon against stand-ins for Hyper-V
 	hack/test-windows.sh
 	go -C e2e/windows vet ./...
-	go -C e2e/windows test -timeout 30m -count=1 ./...
+	hack/again.sh go -C e2e/windows test -timeout 30m -count=1 ./...
 
 .PHONY: e2e
 e2e: deps build guest ## Run the end-to-end tests only

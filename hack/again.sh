@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs a command, and once more if it fails: for tests whose peer, which is not ours,
-# fails by itself at times. Both outputs are shown.
+# Runs a command, and once more if it fails: for tests whose peers are not ours (a whole
+# Kubernetes, Wine, Microsoft's guest service) and fail by themselves at times. Both
+# runs are shown; what fails twice has failed.
 #
 #   hack/again.sh COMMAND...
 set -euo pipefail
