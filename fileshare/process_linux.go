@@ -1,10 +1,8 @@
 package fileshare
 
 import (
-	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,14 +57,7 @@ func (p *process) kill(done <-chan struct{}) error {
 	if err := unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
 		return err
 	}
-	select {
-	case <-p.exited:
-		return nil
-	case <-done:
-		return fmt.Errorf("wait for its end: cancelled")
-	case <-time.After(10 * time.Second):
-		return fmt.Errorf("it did not end within 10 s of SIGKILL: is the storage of a share hanging?")
-	}
+	return p.ended(done)
 }
 
 // close drops what is held of the process, which goes on.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/windows"
 
@@ -103,14 +102,7 @@ func (p *process) kill(done <-chan struct{}) error {
 	if err := windows.TerminateProcess(p.handle, 1); err != nil && !hasExited(p.handle) {
 		return err
 	}
-	select {
-	case <-p.exited:
-		return nil
-	case <-done:
-		return fmt.Errorf("wait for its end: cancelled")
-	case <-time.After(10 * time.Second):
-		return fmt.Errorf("it did not end within 10 s of being terminated: is the storage of a share hanging?")
-	}
+	return p.ended(done)
 }
 
 // close drops what is held of the process, which goes on.

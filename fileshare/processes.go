@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/paddock-run/paddock/guest/channel"
 	"github.com/paddock-run/paddock/podsandbox/vm"
@@ -115,6 +116,18 @@ func withLog(dir string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; it logged: %s", err, text[max(0, len(text)-most):])
+}
+
+// ended waits for the end of a process that was killed, or for done.
+func (p *process) ended(done <-chan struct{}) error {
+	select {
+	case <-p.exited:
+		return nil
+	case <-done:
+		return fmt.Errorf("wait for its end: cancelled")
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("it did not end within 10 s of being killed: is the storage of a share hanging?")
+	}
 }
 
 // Open implements Servers.

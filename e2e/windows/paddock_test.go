@@ -76,6 +76,7 @@ func newNode(t *testing.T) *node {
 		n.path("root"), n.path("state"), endpoint, Path(filepath.Join(wine.Repo, "build", "guest")), n.path("cni/conf"), Path(filepath.Join(n.bin, "cni"))))
 	t.Cleanup(func() {
 		n.stop()
+		endPrograms(t, n.dir)
 		if t.Failed() {
 			t.Logf("the daemon's log:\n%s", n.log.String())
 		}
