@@ -69,5 +69,15 @@ func (w *Wine) Command(ctx context.Context, env []string, program string, args .
 	return cmd
 }
 
+// Stop ends Wine's own processes, which outlive the programs that ran under it.
+func (w *Wine) Stop() error {
+	cmd := exec.Command(filepath.Join(w.Dir, "root/usr/lib/wine/wineserver64"), "-k")
+	cmd.Env = append(os.Environ(), "WINEPREFIX="+w.Prefix())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("stop Wine: %w: %s", err, out)
+	}
+	return nil
+}
+
 // Path is a path of this machine as Windows programs name it.
 func Path(unix string) string { return `Z:` + strings.ReplaceAll(unix, "/", `\`) }
